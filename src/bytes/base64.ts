@@ -1,0 +1,66 @@
+import type { Bytes } from './bytes.js';
+
+const STANDARD = 'ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/';
+const URL_SAFE = `${STANDARD.slice(0, 62)}-_`;
+
+const VALUES: Int8Array = (() => {
+  const values = new Int8Array(128).fill(-1);
+  for (const alphabet of [STANDARD, URL_SAFE])
+    for (let i = 0; i < 64; i++) values[alphabet.charCodeAt(i)] = i;
+  return values;
+})();
+
+/** Base64 (RFC 4648, section 4) with padding. */
+export function encodeBase64(bytes: Uint8Array): string {
+  return encode(bytes, STANDARD, '=');
+}
+
+/** Base64url (RFC 4648, section 5) without padding. */
+export function encodeBase64Url(bytes: Uint8Array): string {
+  return encode(bytes, URL_SAFE, '');
+}
+
+/**
+ * The bytes of a base64 or base64url text, padded or not, or undefined when it is neither.
+ * Strict (RFC 4648, section 3): one alphabet, right padding, no bits left over, so that one byte
+ * string has at most four spellings and none of them hides data.
+ */
+export function decodeBase64(text: string): Bytes | undefined {
+  let length = text.length;
+  while (length > 0 && text.length - length < 2 && text[length - 1] === '=') length--;
+  const padding = text.length - length;
+  const rest = length % 4;
+  if (rest === 1 || (padding > 0 && (length + padding) % 4 !== 0)) return undefined;
+  if (/[+/]/.test(text) && /[-_]/.test(text)) return undefined;
+  const bytes = new Uint8Array(Math.floor((length * 3) / 4));
+  let buffered = 0;
+  let bits = 0;
+  let at = 0;
+  for (let i = 0; i < length; i++) {
+    const code = text.charCodeAt(i);
+    const value = code < 128 ? (VALUES[code] as number) : -1;
+    if (value < 0) return undefined;
+    buffered = ((buffered << 6) | value) & 0xffff;
+    bits += 6;
+    if (bits >= 8) {
+      bits -= 8;
+      bytes[at++] = (buffered >> bits) & 0xff;
+    }
+  }
+  if ((buffered & ((1 << bits) - 1)) !== 0) return undefined;
+  return bytes;
+}
+
+function encode(bytes: Uint8Array, alphabet: string, pad: string): string {
+  let text = '';
+  for (let i = 0; i < bytes.length; i += 3) {
+    const a = bytes[i] as number;
+    const b = bytes[i + 1];
+    const c = bytes[i + 2];
+    text += alphabet[a >> 2];
+    text += alphabet[((a & 3) << 4) | ((b ?? 0) >> 4)];
+    text += b === undefined ? pad : alphabet[((b & 15) << 2) | ((c ?? 0) >> 6)];
+    text += c === undefined ? pad : alphabet[c & 63];
+  }
+  return text;
+}

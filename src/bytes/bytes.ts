@@ -1,0 +1,50 @@
+/** Bytes that own an ordinary (never shared, never detached) buffer; what WebCrypto accepts. */
+export type Bytes = Uint8Array<ArrayBuffer>;
+
+/** A private copy: later changes by the caller cannot reach what is being checked. */
+export function copyBytes(source: Uint8Array): Bytes {
+  return new Uint8Array(source);
+}
+
+/** Whether two byte strings are equal. Everything compared here is public, so no constant time. */
+export function equalBytes(a: Uint8Array, b: Uint8Array): boolean {
+  if (a.length !== b.length) return false;
+  for (let i = 0; i < a.length; i++) if (a[i] !== b[i]) return false;
+  return true;
+}
+
+/** Joins byte strings. */
+export function concatBytes(...parts: readonly Uint8Array[]): Bytes {
+  let length = 0;
+  for (const part of parts) length += part.length;
+  const joined = new Uint8Array(length);
+  let at = 0;
+  for (const part of parts) {
+    joined.set(part, at);
+    at += part.length;
+  }
+  return joined;
+}
+
+/** Whether every byte equals `value` (default 0); true for the empty string. */
+export function isFilledWith(bytes: Uint8Array, value = 0): boolean {
+  for (const byte of bytes) if (byte !== value) return false;
+  return true;
+}
+
+/** Orders byte strings lexicographically; a prefix comes first. */
+export function compareBytes(a: Uint8Array, b: Uint8Array): number {
+  const shared = Math.min(a.length, b.length);
+  for (let i = 0; i < shared; i++) {
+    const difference = (a[i] as number) - (b[i] as number);
+    if (difference !== 0) return difference;
+  }
+  return a.length - b.length;
+}
+
+/** The bytes of an ASCII text. */
+export function asciiBytes(text: string): Bytes {
+  const bytes = new Uint8Array(text.length);
+  for (let i = 0; i < text.length; i++) bytes[i] = text.charCodeAt(i) & 0x7f;
+  return bytes;
+}

@@ -1,0 +1,42 @@
+import { CODES, type Code, type Step } from './codes.js';
+import type { Report } from './report.js';
+
+/** What an `AttestationError` carries besides its code. */
+export interface ErrorDetails {
+  /** What would have been acceptable. */
+  readonly expected?: string;
+  /** What was there instead. */
+  readonly actual?: string;
+  /** Overrides the table's hint when the case at hand allows a better one. */
+  readonly hint?: string;
+  readonly cause?: unknown;
+}
+
+/**
+ * The only error that bad evidence, manifests, certificates, images or logs cause.
+ *
+ * `code` and `step` are the contract (docs/codes.md); `message`, `expected`, `actual` and `hint`
+ * are for people and may change. `report` is the whole report when a verification was under way.
+ */
+export class AttestationError extends Error {
+  override readonly name = 'AttestationError';
+  readonly code: Code;
+  readonly step: Step;
+  readonly expected: string | undefined;
+  readonly actual: string | undefined;
+  readonly hint: string;
+  report: Report | undefined;
+
+  constructor(code: Code, details: ErrorDetails = {}) {
+    const facts = CODES[code];
+    const parts = [`${code}: ${facts.meaning}`];
+    if (details.expected !== undefined) parts.push(`expected ${details.expected}`);
+    if (details.actual !== undefined) parts.push(`got ${details.actual}`);
+    super(parts.join('; '), details.cause === undefined ? undefined : { cause: details.cause });
+    this.code = code;
+    this.step = facts.step;
+    this.expected = details.expected;
+    this.actual = details.actual;
+    this.hint = details.hint ?? facts.hint;
+  }
+}

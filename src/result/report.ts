@@ -1,0 +1,5 @@
+import type { Code } from './codes.js';
+
+export interface Report {
+  readonly code: Code | undefined;
+}
