@@ -347,7 +347,7 @@ const TABLE = {
     'the cryptographic provider failed',
     'This is a fault of the runtime or of the provider, not of the evidence; see the cause. Nothing was accepted.',
   ],
-} as const satisfies Readonly<Record<`${string}.${string}`, readonly [string, string]>>;
+} as const;
 
 /** A stable code, e.g. `x509.expired`. */
 export type Code = keyof typeof TABLE;
