@@ -9,6 +9,7 @@ export default defineConfig({
     alias: [
       { find: /^tee-verify$/, replacement: here('src/index.ts') },
       { find: /^tee-verify\/node$/, replacement: here('node/index.ts') },
+      { find: /^tee-verify\/bytes$/, replacement: here('src/bytes/index.ts') },
       { find: /^tee-verify\/measure$/, replacement: here('src/measure/index.ts') },
       { find: /^tee-verify\/wasm-fallback$/, replacement: here('wasm-fallback/index.ts') },
     ],

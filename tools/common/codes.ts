@@ -1,0 +1,163 @@
+/**
+ * The one table of the tools' stable codes: `<area>.<reason>` → what it means and what to do.
+ * Codes are the contract; texts may change.
+ */
+const TABLE = {
+  // Command lines and files, common to all tools.
+  'usage.option-invalid': [
+    'an option has a value that cannot be used',
+    'Run the command with --help for the options and examples.',
+  ],
+  'usage.option-conflict': [
+    'two options do not go together',
+    'Run the command with --help for the options and examples.',
+  ],
+  'file.unreadable': ['a file cannot be read', 'Check the path and the permissions.'],
+  'file.unwritable': [
+    'a file cannot be written',
+    'Check the path, the permissions and the free space.',
+  ],
+  'file.too-large': ['a file exceeds the size limit', 'Check that this is the right file.'],
+
+  // The way to the TPM: a device or a socket.
+  'transport.not-found': [
+    'there is no TPM at this address',
+    'On EC2, launch the instance from an AMI registered with NitroTPM 2.0 (TpmSupport v2.0, UEFI boot) and load the driver tpm_crb; or name another one with --tpm.',
+  ],
+  'transport.permission': [
+    'this user may not open the TPM',
+    'Run as root, or add the user to the group that owns /dev/tpmrm0 (usually tss).',
+  ],
+  'transport.busy': [
+    'another program holds the TPM',
+    'Use /dev/tpmrm0, which several programs can share, or stop the other program.',
+  ],
+  'transport.connect-failed': [
+    'the TPM socket does not accept the connection',
+    'Check that the TPM (swtpm, tee-simulator) runs and listens at this address.',
+  ],
+  'transport.timeout': [
+    'the TPM did not answer in time',
+    'Try again; if it stays silent, see the kernel log for messages of the tpm driver.',
+  ],
+  'transport.disconnected': [
+    'the connection to the TPM ended before the answer',
+    'Check that the TPM still runs.',
+  ],
+  'transport.io': ['reading from or writing to the TPM failed', 'See the kernel log.'],
+  'transport.closed': [
+    'the TPM connection was already closed',
+    'Open a new one; a connection is not used again after a failed exchange.',
+  ],
+
+  // What the TPM answered.
+  'tpm.response-malformed': [
+    'the answer of the TPM cannot be read',
+    'The TPM or the connection to it is broken, or something else answers at this address.',
+  ],
+  'tpm.response-too-large': [
+    'the answer of the TPM is larger than any real one',
+    'Something else than a TPM answers at this address.',
+  ],
+  'tpm.response-forged': [
+    'the answer of the TPM fails its session check',
+    'Somebody between this program and the TPM changed the answer. Do not use it.',
+  ],
+  'tpm.command-failed': [
+    'the TPM refused a command',
+    'See the name and the explanation of the response code.',
+  ],
+  'tpm.auth-failed': [
+    'the TPM refused the authorisation',
+    'The owner or endorsement hierarchy has a password, or the TPM is locked out (tpm2_getcap properties-variable).',
+  ],
+  'tpm.retries-exhausted': [
+    'the TPM kept asking to try again',
+    'It is busy or in self-test; try later.',
+  ],
+  'tpm.nv-space': [
+    'the TPM has no room for the index of 8192 bytes that the request needs',
+    'Remove NV indices that are not needed (tpm2_nvreadpublic, tpm2_nvundefine).',
+  ],
+  'tpm.no-memory': [
+    'the TPM has no room for another object or session',
+    'Use /dev/tpmrm0, or flush what other programs left behind (tpm2_flushcontext -t -l).',
+  ],
+  'tpm.unsupported': [
+    'this TPM lacks something that attestation needs',
+    'NitroTPM offers it; see `tee-attest doctor`.',
+  ],
+  'tpm.structure-invalid': [
+    'a TPM structure cannot be read',
+    'The bytes were cut or do not hold the structure named.',
+  ],
+
+  // Making an attestation.
+  'attest.not-nitrotpm': [
+    'this TPM is not a NitroTPM',
+    'Only the TPM of an EC2 Nitro instance has AWS attestation documents; for tests use tee-simulator.',
+  ],
+  'attest.nsm-error': [
+    'the Nitro Security Module refused the request',
+    'InvalidArgument and InputTooLarge mean the nonce, user data or public key; others are faults of the platform.',
+  ],
+  'attest.nsm-response-malformed': [
+    'the answer of the Nitro Security Module cannot be read',
+    'The TPM answered with something else than an attestation document.',
+  ],
+  'attest.evidence-inconsistent': [
+    'the TPM returned evidence that contradicts itself',
+    'The answers were changed on the way, or PCRs changed at the same moment; try again.',
+  ],
+  'attest.pcrs-changing': [
+    'PCRs kept changing while they were quoted',
+    'Wait until the boot is over (systemd measures units and users at start), then try again.',
+  ],
+  'attest.cleanup-failed': [
+    'something could not be removed from the TPM again',
+    'See what was left; tpm2_flushcontext and tpm2_nvundefine remove it, a restart removes handles.',
+  ],
+  'attest.interrupted': ['the attestation was interrupted', 'Nothing was written.'],
+
+  // The simulator.
+  'simulator.option-invalid': [
+    'the simulator cannot be set up like this',
+    'See docs/simulator.md for the options.',
+  ],
+  'simulator.listen-failed': [
+    'the simulator cannot listen at this address',
+    'Choose another port or path, or stop what uses it.',
+  ],
+  'simulator.fault-invalid': [
+    'a fault cannot be understood',
+    'The form is <kind>[=<value>][@<command>][#<n>][x<times>], e.g. late=500@Quote or rc=0x922#3.',
+  ],
+} as const;
+
+/** A stable code of the tools, e.g. `transport.timeout`. */
+export type ToolCode = keyof typeof TABLE;
+
+type AreaOf<C extends string> = C extends `${infer A}.${string}` ? A : never;
+
+/** The area a code belongs to: what stands before its dot. */
+export type ToolArea = AreaOf<ToolCode>;
+
+/** One row of the table. */
+export interface ToolCodeFacts {
+  readonly code: ToolCode;
+  readonly area: ToolArea;
+  /** What went wrong, in one clause. */
+  readonly meaning: string;
+  /** What to do about it. */
+  readonly hint: string;
+}
+
+/** Every code of the tools with its area, meaning and hint. */
+export const TOOL_CODES: Readonly<Record<ToolCode, ToolCodeFacts>> = Object.freeze(
+  Object.fromEntries(
+    Object.entries(TABLE).map(([code, [meaning, hint]]) => [
+      code,
+      Object.freeze({ code, area: code.slice(0, code.indexOf('.')), meaning, hint }),
+    ]),
+  ),
+) as Readonly<Record<ToolCode, ToolCodeFacts>>;
