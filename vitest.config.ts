@@ -1,23 +1,33 @@
 import { fileURLToPath } from 'node:url';
 import { defineConfig } from 'vitest/config';
+import { BROWSER_ENTRIES, SDK_ENTRIES } from './scripts/entries.mjs';
 
 const here = (path: string): string => fileURLToPath(new URL(path, import.meta.url));
 
+/** Tests run over the sources; tests of commands run the built files. */
+export const alias = [...SDK_ENTRIES, ...BROWSER_ENTRIES].flatMap(({ subpath, source }) =>
+  subpath === undefined
+    ? []
+    : [
+        {
+          find: new RegExp(`^${`tee-verify${subpath.slice(1)}`.replaceAll('/', '\\/')}$`),
+          replacement: here(source),
+        },
+      ],
+);
+
 export default defineConfig({
-  resolve: {
-    // Tests run over the sources; tests of commands run the built files.
-    alias: [
-      { find: /^tee-verify$/, replacement: here('src/index.ts') },
-      { find: /^tee-verify\/node$/, replacement: here('node/index.ts') },
-      { find: /^tee-verify\/bytes$/, replacement: here('src/bytes/index.ts') },
-      { find: /^tee-verify\/measure$/, replacement: here('src/measure/index.ts') },
-      { find: /^tee-verify\/wasm-fallback$/, replacement: here('wasm-fallback/index.ts') },
-    ],
-  },
+  resolve: { alias },
   test: {
     include: ['{src,node,browser,wasm-fallback,test-vectors,tools,scripts}/**/*.test.ts'],
-    exclude: ['**/*.system.test.ts', '**/node_modules/**', 'build/**'],
+    exclude: ['**/*.system.test.ts', '**/node_modules/**', '**/dist/**', 'build/**'],
     testTimeout: 60_000,
     hookTimeout: 120_000,
+    coverage: {
+      provider: 'v8',
+      include: ['{src,node,browser,wasm-fallback,tools}/**/*.ts'],
+      exclude: ['**/*.test.ts', '**/*.bench.ts', 'wasm-fallback/assembly/**', '**/dist/**'],
+      reporter: ['text-summary', 'html', 'json-summary'],
+    },
   },
 });

@@ -1,0 +1,52 @@
+/**
+ * What the build makes, as tables. A new entry is one new row (and, when it is public, its line in
+ * `exports` or `bin` of the package: scripts/check-package.mjs compares the two).
+ *
+ * `source` and `output` are relative to the repository root; `subpath` is the public name.
+ * A row whose source does not exist is skipped and named.
+ */
+
+/** Entries of tee-verify for Node and for other people's bundlers; they share chunks. */
+export const SDK_ENTRIES = [
+  { source: 'src/index.ts', output: 'dist/index.js', subpath: '.' },
+  { source: 'node/index.ts', output: 'dist/node.js', subpath: './node' },
+  { source: 'node/cli.ts', output: 'dist/cli.js', bin: 'tee-verify' },
+  { source: 'wasm-fallback/index.ts', output: 'dist/wasm-fallback.js', subpath: './wasm-fallback' },
+  { source: 'src/bytes/index.ts', output: 'dist/bytes.js', subpath: './bytes' },
+  { source: 'src/manifest/index.ts', output: 'dist/manifest.js', subpath: './manifest' },
+  { source: 'src/measure/index.ts', output: 'dist/measure.js', subpath: './measure' },
+  { source: 'src/result/index.ts', output: 'dist/result.js', subpath: './result' },
+];
+
+/** Self-contained files for browsers: minified, noble and jose in chunks of their own. */
+export const BROWSER_ENTRIES = [
+  { source: 'browser/index.ts', output: 'dist/browser.js', subpath: './browser' },
+];
+
+/** Entries of tee-tools; `tools/dist` is the `dist` of that package. */
+export const TOOLS_ENTRIES = [
+  { source: 'tools/agent/cli.ts', output: 'tools/dist/tee-attest.js', bin: 'tee-attest' },
+  { source: 'tools/agent/index.ts', output: 'tools/dist/agent.js', subpath: './agent' },
+  { source: 'tools/simulator/cli.ts', output: 'tools/dist/tee-simulator.js', bin: 'tee-simulator' },
+  { source: 'tools/simulator/index.ts', output: 'tools/dist/simulator.js', subpath: './simulator' },
+  { source: 'tools/image/cli.ts', output: 'tools/dist/tee-image.js', bin: 'tee-image' },
+  { source: 'tools/image/index.ts', output: 'tools/dist/image.js', subpath: './image' },
+];
+
+/** Not shipped: the main entry as an application's bundler would make it, for the size budget. */
+export const SIZE_ENTRIES = [{ source: 'src/index.ts', output: 'build/size/index.js' }];
+
+/** Where the declarations of a source folder go. */
+export const TYPE_FOLDERS = [
+  ['src', 'dist/types/src'],
+  ['node', 'dist/types/node'],
+  ['browser', 'dist/types/browser'],
+  ['wasm-fallback', 'dist/types/wasm-fallback'],
+  ['tools', 'tools/dist/types'],
+];
+
+/** The declarations of an entry, e.g. src/index.ts → dist/types/src/index.d.ts. */
+export function typesOf(source) {
+  const [folder, target] = TYPE_FOLDERS.find(([name]) => source.startsWith(`${name}/`));
+  return `${target}${source.slice(folder.length).replace(/\.ts$/, '.d.ts')}`;
+}
