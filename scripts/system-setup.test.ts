@@ -19,7 +19,7 @@ function run(list: string, env: Record<string, string> = {}) {
   const { CI: _ci, ...rest } = process.env;
   return spawnSync('bash', [SCRIPT, join(folder, 'list.txt')], {
     encoding: 'utf8',
-    env: { ...rest, PATH: `${folder}:${process.env['PATH']}`, ...env },
+    env: { ...rest, PATH: `${folder}:${process.env.PATH}`, ...env },
   });
 }
 
