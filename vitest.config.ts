@@ -16,9 +16,18 @@ export const alias = [...SDK_ENTRIES, ...BROWSER_ENTRIES].flatMap(({ subpath, so
       ],
 );
 
+const { TEST_RESULTS } = process.env;
+
+/** CI counts the tests from the file that TEST_RESULTS names. */
+export const reporters =
+  TEST_RESULTS === undefined
+    ? ['default']
+    : ['default', ['json', { outputFile: TEST_RESULTS }] as [string, object]];
+
 export default defineConfig({
   resolve: { alias },
   test: {
+    reporters,
     include: ['{src,node,browser,wasm-fallback,test-vectors,tools,scripts}/**/*.test.ts'],
     exclude: ['**/*.system.test.ts', '**/node_modules/**', '**/dist/**', 'build/**'],
     testTimeout: 60_000,
