@@ -6,7 +6,16 @@
  * Usage: node scripts/build.mjs [--root <dir>]
  */
 import { spawnSync } from 'node:child_process';
-import { cpSync, existsSync, mkdirSync, readFileSync, renameSync, rmSync, statSync } from 'node:fs';
+import {
+  cpSync,
+  existsSync,
+  mkdirSync,
+  readFileSync,
+  renameSync,
+  rmSync,
+  statSync,
+  writeFileSync,
+} from 'node:fs';
 import { createRequire } from 'node:module';
 import { dirname, join, relative, resolve } from 'node:path';
 import { parseArgs } from 'node:util';
@@ -22,6 +31,7 @@ import {
   TOOLS_ENTRIES,
   TYPE_FOLDERS,
 } from './entries.mjs';
+import { bundledPackages } from './lib/bundled-packages.mjs';
 import { listFiles, ROOT } from './lib/files.mjs';
 import { gzipKilobytes, kilobytes } from './lib/size.mjs';
 
@@ -134,7 +144,7 @@ async function bundle({ name, entries, out, chunks = 'chunks', external, browser
   await built.close();
   return output
     .filter(({ type }) => type === 'chunk')
-    .map(({ fileName, isEntry }) => ({ file: `${out}/${fileName}`, isEntry }));
+    .map(({ fileName, moduleIds }) => ({ file: `${out}/${fileName}`, moduleIds }));
 }
 
 /** Puts the declarations beside the bundles of the package they belong to. */
@@ -168,6 +178,12 @@ try {
   const made = [];
   for (const one of BUNDLES) made.push(...(await bundle(one)));
   placeTypes();
+  // For THIRD-PARTY.md: whose code stands in what tee-verify ships.
+  const shipped = made.filter(({ file }) => file.startsWith('dist/'));
+  writeFileSync(
+    join(stage, 'build/bundled-packages.json'),
+    JSON.stringify(bundledPackages(shipped.flatMap(({ moduleIds }) => moduleIds))),
+  );
   publish();
   for (const { file } of made) {
     const path = join(root, file);

@@ -1,6 +1,7 @@
 /**
- * Writes docs/codes.md from the tables of codes, and docs/api/*.md from the declarations that the
- * build emitted: every public export with its doc comment. An export without one is an error.
+ * Writes docs/codes.md from the tables of codes, docs/api/*.md from the declarations that the
+ * build emitted (every public export with its doc comment; one without is an error), and
+ * THIRD-PARTY.md from the packages whose code the build bundled.
  *
  * Usage: node scripts/generate-docs.mjs [--check] [--root <dir>], after npm run build
  */
@@ -129,9 +130,31 @@ function introOf(source) {
   return head === null ? '' : docCommentBefore(head[0], head[0].length);
 }
 
+/** The packages inside our own files, with their licences. */
+function thirdPartyPage() {
+  const lines = [
+    NOTE,
+    '',
+    '# Third-party code',
+    '',
+    'tee-verify is under the Apache License 2.0 (LICENSE). Its files in `dist` contain code of these packages: the command has its command-line parser and its progress bar built in, and the files for browsers have their cryptography built in. Packages that npm installs beside tee-verify carry their own licences.',
+    '',
+  ];
+  for (const { name, version, license, texts } of JSON.parse(read('build/bundled-packages.json'))) {
+    lines.push(`## ${name} ${version} (${license})`, '');
+    for (const text of texts) lines.push('```', text, '```', '');
+  }
+  return lines.join('\n');
+}
+
 const problems = [];
 const pages = apiPages(problems);
-pages.set('docs/codes.md', await codesPage(problems));
+// A page that a hint names may be written after the generated ones: it fails, but hinders nothing.
+const deadLinks = [];
+pages.set('docs/codes.md', await codesPage(deadLinks));
+if (existsSync(join(root, 'build/bundled-packages.json'))) {
+  pages.set('THIRD-PARTY.md', thirdPartyPage());
+}
 
 const apiFolder = join(root, 'docs/api');
 const present = existsSync(apiFolder) ? readdirSync(apiFolder).map((f) => `docs/api/${f}`) : [];
@@ -150,6 +173,7 @@ for (const path of surplus) {
   if (options.check) problems.push(`${path} belongs to no entry: run npm run docs`);
   else if (problems.length === 0) rmSync(join(root, path), { recursive: true });
 }
+problems.push(...deadLinks);
 for (const problem of problems) console.error(problem);
 const names = [...pages.keys()].map((path) => basename(path)).join(', ');
 console.log(

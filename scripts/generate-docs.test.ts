@@ -55,6 +55,15 @@ describe('generate-docs', () => {
     expect(run('--check').status).toBe(0);
   });
 
+  it('names the packages whose code is bundled', () => {
+    const bundled = [{ name: 'left', version: '1.2.3', license: 'MIT', texts: ['Be free.'] }];
+    write('build/bundled-packages.json', JSON.stringify(bundled));
+    expect(run().status).toBe(0);
+    expect(read('THIRD-PARTY.md')).toContain('## left 1.2.3 (MIT)\n\n```\nBe free.\n```\n');
+    write('build/bundled-packages.json', '[]');
+    expect(run('--check').stderr).toBe('THIRD-PARTY.md is stale: run npm run docs\n');
+  });
+
   it('refuses an export without a doc comment, and writes nothing', () => {
     write('dist/types/src/all.d.ts', `export declare const one: 1;\n`);
     const { status, stderr } = run();
