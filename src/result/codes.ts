@@ -360,7 +360,7 @@ const TABLE = {
     'PCRs are 0 to 23; this is not a TCG event log, or it was damaged.',
   ],
   'eventlog.digest-set': [
-    'an event does not have exactly one digest for every bank of the header',
+    'an event has no digest, the same one twice, or one of a bank that the header does not declare',
     'The log was damaged or forged; firmware writes one digest for each active bank.',
   ],
   'eventlog.startup-locality': [

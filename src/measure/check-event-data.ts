@@ -1,0 +1,99 @@
+import { asciiBytes, equalBytes } from '../bytes/bytes.js';
+import { type Flow, runFlow, wait } from '../crypto/flow.js';
+import type { BankName } from './bank-algorithms.js';
+import { BANK_ALGORITHMS } from './bank-algorithms.js';
+import type { LoggedEvent } from './event-log.js';
+import { EVENT_TYPE } from './event-types.js';
+import type { DigestFunction } from './replay-event-log.js';
+import { decodeUtf16, isUtf16Text } from './text.js';
+import { parseVariableData } from './uefi-variable.js';
+
+/**
+ * How the data of an event relates to its digest. `measured`: the digest is of this data, so a
+ * replay that gives signed PCRs proves the data, too. `elsewhere`: the digest is of something that
+ * the log doesn't hold (an image, an initrd), the data is only a label. `differs`: it should be of
+ * the data and isn't: somebody edited the log, or the firmware is odd.
+ */
+export type EventDataCheck = 'measured' | 'elsewhere' | 'differs' | 'not-extended';
+
+/** Types whose digest is of the event's data (TCG PC Client Platform Firmware Profile, 10.4.1). */
+const OF_DATA: ReadonlySet<number> = new Set([
+  EVENT_TYPE.EV_SEPARATOR,
+  EVENT_TYPE.EV_ACTION,
+  EVENT_TYPE.EV_EFI_ACTION,
+  EVENT_TYPE.EV_EFI_VARIABLE_DRIVER_CONFIG,
+  EVENT_TYPE.EV_EFI_VARIABLE_AUTHORITY,
+  EVENT_TYPE.EV_EFI_GPT_EVENT,
+  EVENT_TYPE.EV_EFI_GPT_EVENT2,
+]);
+/** Types where it may be, or where it is of a part that can be found. */
+const MAYBE_OF_DATA: ReadonlySet<number> = new Set([
+  EVENT_TYPE.EV_S_CRTM_VERSION,
+  EVENT_TYPE.EV_EFI_VARIABLE_BOOT,
+  EVENT_TYPE.EV_EFI_VARIABLE_BOOT2,
+  EVENT_TYPE.EV_EVENT_TAG,
+  EVENT_TYPE.EV_IPL,
+  EVENT_TYPE.EV_COMPACT_HASH,
+  EVENT_TYPE.EV_PLATFORM_CONFIG_FLAGS,
+  EVENT_TYPE.EV_TABLE_OF_DEVICES,
+]);
+const MAX_HASHED_BYTES = 1024 * 1024;
+
+/** Compares an event's digest in one bank with the digest of its data. */
+export function checkEventData(
+  event: LoggedEvent,
+  bank: BankName,
+  digest: DigestFunction,
+): Promise<EventDataCheck> {
+  return runFlow(checkEventDataFlow(event, bank, digest));
+}
+
+/** The same as a flow. */
+export function* checkEventDataFlow(
+  event: LoggedEvent,
+  bank: BankName,
+  digest: DigestFunction,
+): Flow<EventDataCheck> {
+  if (event.type === EVENT_TYPE.EV_NO_ACTION) return 'not-extended';
+  const strict = OF_DATA.has(event.type);
+  const expected = event.digests.get(bank);
+  const hash = BANK_ALGORITHMS.find((candidate) => candidate.bank === bank)?.hash;
+  const checkable = strict || MAYBE_OF_DATA.has(event.type);
+  if (!checkable || expected === undefined || hash === undefined) return 'elsewhere';
+  for (const candidate of candidates(event)) {
+    if (candidate.length > MAX_HASHED_BYTES) continue;
+    if (equalBytes(yield* wait(digest(hash, candidate)), expected)) return 'measured';
+  }
+  return strict ? 'differs' : 'elsewhere';
+}
+
+/** What of the data may have been measured, by type and by who wrote it. */
+function* candidates({ type, data }: LoggedEvent): Generator<Uint8Array> {
+  yield data;
+  if (type === EVENT_TYPE.EV_EFI_VARIABLE_BOOT || type === EVENT_TYPE.EV_EFI_VARIABLE_BOOT2) {
+    // Older firmware measures the variable's contents only.
+    const variable = readVariable(data);
+    if (variable !== undefined) yield variable.data;
+  }
+  if (type === EVENT_TYPE.EV_EFI_VARIABLE_AUTHORITY) {
+    // Old versions of shim log a few bytes more than they measure.
+    const variable = readVariable(data);
+    if (variable !== undefined) yield data.subarray(0, data.length - variable.trailingBytes);
+  }
+  if (type !== EVENT_TYPE.EV_IPL) return;
+  const end = data.at(-1) === 0 ? data.length - 1 : data.length;
+  yield data.subarray(0, end);
+  // GRUB: "grub_cmd: set x=y", "kernel_cmdline: …", of which the part after the colon is measured.
+  const colon = data.indexOf(0x3a);
+  if (colon > 0 && data[colon + 1] === 0x20) yield data.subarray(colon + 2, end);
+  // systemd-stub: a section's name in UTF-16, measured in ASCII with its NUL.
+  if (isUtf16Text(data)) yield asciiBytes(`${decodeUtf16(data)}\0`);
+}
+
+function readVariable(data: Uint8Array): ReturnType<typeof parseVariableData> | undefined {
+  try {
+    return parseVariableData(data);
+  } catch {
+    return undefined; // undecodable data has no parts to try
+  }
+}
