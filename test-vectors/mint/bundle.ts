@@ -43,9 +43,25 @@ export interface MintedBundle {
   readonly timeMs: number;
   readonly anchorPem: string;
   /** A manifest (own format) that the bundle satisfies. */
-  readonly manifest: ReturnType<typeof manifestFor>;
+  readonly manifest: OwnManifest;
   readonly document: Uint8Array;
   readonly quote: MintedQuote;
+}
+
+/** Reference manifest in our own format, as far as minting needs it. */
+export interface OwnManifest {
+  readonly version: number;
+  readonly name: string;
+  readonly imageVersion: string;
+  readonly platform: 'nitrotpm' | 'enclave';
+  readonly hashAlgorithm: string;
+  readonly measurementSets: readonly {
+    readonly label: string;
+    readonly pcrs: Readonly<Record<string, string>>;
+    readonly notBefore?: string;
+    readonly notAfter?: string;
+    readonly revoked?: { readonly reason: string };
+  }[];
 }
 
 /** Our own manifest format, pinning what a NitroTPM or an enclave needs. */
@@ -53,7 +69,7 @@ export function manifestFor(
   pcrs: Pcrs,
   platform: 'nitrotpm' | 'enclave' = 'nitrotpm',
   indexes: readonly number[] = platform === 'nitrotpm' ? [4, 12] : [0, 1, 2],
-) {
+): OwnManifest {
   return {
     version: 1,
     name: 'sample-image',

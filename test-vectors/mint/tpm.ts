@@ -21,13 +21,13 @@ export const TPM = {
 
 /** TPMA_OBJECT bits (Part 2, 8.3). */
 export const ATTRIBUTE = {
-  fixedTPM: 1 << 1,
-  fixedParent: 1 << 4,
-  sensitiveDataOrigin: 1 << 5,
-  userWithAuth: 1 << 6,
-  restricted: 1 << 16,
-  decrypt: 1 << 17,
-  sign: 1 << 18,
+  fixedTPM: 0x2,
+  fixedParent: 0x10,
+  sensitiveDataOrigin: 0x20,
+  userWithAuth: 0x40,
+  restricted: 0x10000,
+  decrypt: 0x20000,
+  sign: 0x40000,
 } as const;
 
 /** What an attestation key has. */
