@@ -10,7 +10,7 @@ import { parseArgs } from 'node:util';
 import { findCycles } from './lib/cycles.mjs';
 import { listFiles, ROOT } from './lib/files.mjs';
 import { moduleFacts } from './lib/module-facts.mjs';
-import { checkImport, isSource } from './lib/rooms.mjs';
+import { checkFile, checkImport, isSource } from './lib/rooms.mjs';
 
 /** What src may not use: it runs in Node, in browsers, in workers and at the edge. */
 const FORBIDDEN_GLOBALS = new Set([
@@ -34,6 +34,8 @@ function check(root) {
   const known = new Set(files);
   for (const file of files) {
     const facts = moduleFacts(file, readFileSync(join(root, file), 'utf8'));
+    const misplaced = checkFile(file);
+    if (misplaced !== undefined) problems.push(`${file}:1: ${misplaced}`);
     for (const { specifier, line } of facts.imports) {
       const problem = checkImport(file, specifier, known);
       if (problem !== undefined) problems.push(`${file}:${line}: ${problem}`);
