@@ -1,0 +1,102 @@
+import { AttestationError } from '../result/attestation-error.js';
+import { readExactly } from './byte-source.js';
+import { findSection, type PeImage, type PeSection, sectionSource } from './pe-image.js';
+import {
+  isStubProfileName,
+  STUB_PROFILES,
+  type StubProfile,
+  type StubProfileName,
+} from './stub-profiles.js';
+import { decodeAscii, printable } from './text.js';
+
+/** The largest section that is read into memory as text. */
+const MAX_TEXT_BYTES = 64 * 1024;
+const AMAZON_LINUX_2023 = { ID: 'amzn', VERSION_ID: '2023' } as const;
+
+/** The stub of a UKI, and what it is known to measure. */
+export interface UkiStub {
+  /** What `.sdmagic` says, e.g. `systemd-stub 252.39-1~deb12u2`; undefined without it. */
+  readonly version: string | undefined;
+  readonly profile: StubProfile;
+}
+
+/**
+ * Which stub a UKI has: from `.sdmagic`, or 252 for Amazon Linux 2023, whose stub carries none.
+ * A profile chosen by the caller overrules both.
+ *
+ * Throws `uki.stub-version` when nothing tells, `uki.stub-unknown` when the version isn't known.
+ */
+export async function identifyStub(image: PeImage, chosen?: StubProfileName): Promise<UkiStub> {
+  const magic = await readTextSection(image, '.sdmagic');
+  const version = /^#### LoaderInfo: (systemd-stub \S+) ####$/.exec(magic ?? '')?.[1];
+  if (chosen !== undefined) return { version, profile: STUB_PROFILES[chosen] };
+  if (version !== undefined) {
+    const major = /^systemd-stub v?(\d+)/.exec(version)?.[1] ?? '';
+    if (isStubProfileName(major)) return { version, profile: STUB_PROFILES[major] };
+    throw new AttestationError('uki.stub-unknown', {
+      expected: `systemd-stub ${Object.keys(STUB_PROFILES).join(', ')}`,
+      actual: version,
+    });
+  }
+  if (magic === undefined && (await isAmazonLinux2023(image)))
+    return { version, profile: STUB_PROFILES['252'] };
+  throw new AttestationError('uki.stub-version', {
+    expected: '.sdmagic of systemd-stub, or .osrel of Amazon Linux 2023',
+    actual: magic === undefined ? 'neither' : JSON.stringify(printable(magic, 80)),
+  });
+}
+
+/**
+ * The sections that a boot of the UKI's first profile works with: those before the first
+ * `.profile`, overridden by those from it to the next one (UAPI Unified Kernel Image, "Multi-profile
+ * UKIs"). Throws `uki.section-duplicate`.
+ */
+export function selectSections(
+  image: PeImage,
+  profile: StubProfile,
+): ReadonlyMap<string, PeSection> {
+  const starts = profile.multiProfile
+    ? [...image.sections.entries()].filter(([, { name }]) => name === '.profile').map(([i]) => i)
+    : [];
+  const base = image.sections.slice(0, starts[0]);
+  const first = starts[0] === undefined ? [] : image.sections.slice(starts[0], starts[1]);
+  return new Map([...byName(base), ...byName(first)]);
+}
+
+/** A section as text up to its first NUL; undefined when there is none, or it is too large for one. */
+export async function readTextSection(image: PeImage, name: string): Promise<string | undefined> {
+  const section = findSection(image, name);
+  return section === undefined ? undefined : readText(image, section);
+}
+
+/** The same for a section at hand. */
+export async function readText(image: PeImage, section: PeSection): Promise<string | undefined> {
+  if (section.virtualSize > MAX_TEXT_BYTES) return undefined;
+  const source = sectionSource(image, section);
+  return decodeAscii(await readExactly(source, 0, section.virtualSize, section.name));
+}
+
+async function isAmazonLinux2023(image: PeImage): Promise<boolean> {
+  const lines = (await readTextSection(image, '.osrel'))?.split('\n') ?? [];
+  const fields = new Map(
+    lines.map((line) => {
+      const [name = '', value = ''] = line.trim().split('=', 2);
+      return [name, value.replace(/^(["'])(.*)\1$/, '$2')];
+    }),
+  );
+  return Object.entries(AMAZON_LINUX_2023).every(([name, value]) => fields.get(name) === value);
+}
+
+function byName(sections: readonly PeSection[]): Map<string, PeSection> {
+  const found = new Map<string, PeSection>();
+  for (const section of sections) {
+    if (section.virtualSize === 0) continue; // the stub ignores it
+    if (found.has(section.name) && section.name.startsWith('.'))
+      throw new AttestationError('uki.section-duplicate', {
+        expected: `one section ${section.name}`,
+        actual: 'two',
+      });
+    found.set(section.name, section);
+  }
+  return found;
+}

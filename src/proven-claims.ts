@@ -1,0 +1,57 @@
+import type { Bytes } from './bytes/bytes.js';
+import { encodeHex } from './bytes/hex.js';
+import type { VerifiedDocument } from './nitro/document.js';
+import type { Claims, QuoteClaims } from './result/claims.js';
+import type { Report } from './result/report.js';
+import type { VerifiedQuote } from './tpm/quote.js';
+import type { UnverifiedPath } from './x509/path.js';
+
+/** What `verifyAttestation` resolves with: the proven claims, also as bytes, and the report. */
+export interface VerifiedClaims extends Claims {
+  readonly publicKeyBytes: Bytes | undefined;
+  readonly userDataBytes: Bytes | undefined;
+  readonly nonceBytes: Bytes | undefined;
+  readonly report: Report;
+}
+
+/** `i-0123…-tpm…` or `i-0123…-enc…` (AWS: module_id starts with the instance's ID). */
+const MODULE_ID = /^(i-[0-9a-f]{8,17})-(?:tpm|enc)[0-9a-f]+$/;
+
+/** The claims of a verified document, as plain JSON data. */
+export function describeClaims(document: VerifiedDocument, path: UnverifiedPath): Claims {
+  const { platform, moduleId, timestampMs, publicKey, userData, nonce } = document;
+  const instanceId = MODULE_ID.exec(moduleId)?.[1];
+  return {
+    platform,
+    moduleId,
+    ...(instanceId !== undefined && { instanceId }),
+    timestampMs,
+    pcrs: Object.fromEntries([...document.pcrs].map(([index, value]) => [index, encodeHex(value)])),
+    ...(publicKey !== undefined && { publicKey: encodeHex(publicKey) }),
+    ...(userData !== undefined && { userData: encodeHex(userData) }),
+    ...(nonce !== undefined && { nonce: encodeHex(nonce) }),
+    debugMode: false,
+    unknownKeys: document.unknownKeys,
+    certificates: path.certificates.map((certificate) => ({
+      subject: certificate.subject.text,
+      issuer: certificate.issuer.text,
+      serial: certificate.serialHex,
+      notBeforeMs: certificate.notBeforeMs,
+      notAfterMs: certificate.notAfterMs,
+    })),
+  };
+}
+
+/** What a verified quote says, as plain JSON data. */
+export function describeQuote(quote: VerifiedQuote): QuoteClaims {
+  return {
+    attestationKey: encodeHex(quote.akPoint),
+    attestationKeyAttributes: quote.akAttributes,
+    pcrs: quote.quotedPcrs,
+    resetCount: quote.resetCount,
+    restartCount: quote.restartCount,
+    clockMs: quote.clockMs.toString(),
+    clockSafe: quote.safe,
+    firmwareVersion: quote.firmwareVersion.toString(16),
+  };
+}

@@ -1,0 +1,151 @@
+import { concatBytes, equalBytes } from '../bytes/bytes.js';
+import { encodeHex } from '../bytes/hex.js';
+import { ALGORITHMS } from '../crypto/algorithms.js';
+import { isPointOnCurve } from '../crypto/curve.js';
+import type { Engine } from '../crypto/engine.js';
+import { type Flow, wait } from '../crypto/flow.js';
+import { AttestationError } from '../result/attestation-error.js';
+import type { Note } from '../result/note.js';
+import { rawSignature } from '../x509/der-signature.js';
+import { parseQuote, type QuoteInfo } from './attest.js';
+import { TPM } from './constants.js';
+import { checkAttestationKey, parseEccPublic } from './ecc-public.js';
+
+/** A quote that anybody may have written. */
+export interface UnverifiedQuote {
+  /** TPMS_ATTEST. */
+  readonly attest: Uint8Array;
+  /** DER ECDSA signature over SHA-256 of `attest`. */
+  readonly signature: Uint8Array;
+  /** The attestation key the sender names: 04 || x || y on P-256. */
+  readonly ak: Uint8Array;
+  /** TPMT_PUBLIC of the attestation key, when the sender included it. */
+  readonly akPublic: Uint8Array | undefined;
+}
+
+/** What a quote is checked against. All of it comes from the verified document. */
+export interface QuoteBinding {
+  readonly publicKey: Uint8Array | undefined;
+  readonly nonce: Uint8Array | undefined;
+  readonly pcrs: ReadonlyMap<number, Uint8Array>;
+}
+
+/** A quote whose key, signature, nonce and PCRs agree with the verified document. */
+export interface VerifiedQuote extends QuoteInfo {
+  readonly akPoint: Uint8Array;
+  /**
+   * `claimed`: a TPMT_PUBLIC with the right attributes came along. It is not signed by AWS, so it
+   * is the measured software's word. `unknown`: none came along.
+   */
+  readonly akAttributes: 'claimed' | 'unknown';
+  readonly quotedPcrs: readonly number[];
+}
+
+/**
+ * Checks a TPM quote against the verified document (TPM 2.0 Library, Part 1, 31; Part 2, 10.12):
+ * the key is the document's public_key, it signed, the structure is a quote, its nonce is the
+ * document's, and its digest is that of the document's PCRs. Throws `quote.*`.
+ */
+export function* verifyQuote(
+  quote: UnverifiedQuote | undefined,
+  document: QuoteBinding,
+  engine: Engine,
+  note: Note,
+): Flow<VerifiedQuote> {
+  if (quote === undefined) throw new AttestationError('quote.missing');
+  const akAttributes = checkBinding(quote, document.publicKey, note);
+
+  const { coordinateBytes } = ALGORITHMS.ES256;
+  const signature = rawSignature(
+    quote.signature,
+    coordinateBytes,
+    'quote',
+    'quote.signature-malformed',
+  );
+  if (!(yield* wait(engine.verify('ES256', quote.ak, quote.attest, signature))))
+    throw new AttestationError('quote.signature-invalid', {
+      expected: `a signature of the key ${encodeHex(quote.ak.subarray(0, 9))}…`,
+      actual: 'one that does not verify',
+    });
+  note('signature (ECDSA P-256 with SHA-256) by the attestation key');
+
+  const info = parseQuote(quote.attest);
+  note('TPM-generated quote (ff544347, 8018)');
+
+  const nonce = document.nonce ?? new Uint8Array(0);
+  if (!equalBytes(info.extraData, nonce))
+    throw new AttestationError('quote.nonce-mismatch', {
+      expected: `the document's nonce ${encodeHex(nonce) || '(none)'}`,
+      actual: encodeHex(info.extraData) || '(none)',
+    });
+  note('nonce equals the nonce of the document');
+
+  const quotedPcrs = checkSelection(info, document.pcrs);
+  const values = quotedPcrs.map((index) => document.pcrs.get(index) as Uint8Array);
+  const digest = yield* wait(engine.digest('SHA-256', concatBytes(...values)));
+  if (!equalBytes(digest, info.pcrDigest))
+    throw new AttestationError('quote.pcr-digest-mismatch', {
+      expected: `${encodeHex(digest)} (from the document's PCRs)`,
+      actual: encodeHex(info.pcrDigest),
+    });
+  note(`digest over ${quotedPcrs.length} PCRs of the document`);
+  return { ...info, akPoint: quote.ak, akAttributes, quotedPcrs };
+}
+
+/** The document's public_key is what ties the TPM's key to AWS's signature. */
+function checkBinding(
+  quote: UnverifiedQuote,
+  publicKey: Uint8Array | undefined,
+  note: Note,
+): VerifiedQuote['akAttributes'] {
+  if (publicKey === undefined || publicKey.length === 0)
+    throw new AttestationError('quote.ak-not-bound', {
+      expected: 'public_key in the document',
+      actual: 'none',
+    });
+  if (!equalBytes(quote.ak, publicKey))
+    throw new AttestationError('quote.ak-mismatch', {
+      expected: `the document's public_key ${encodeHex(publicKey.subarray(0, 17))}…`,
+      actual: `${encodeHex(quote.ak.subarray(0, 17))}…`,
+    });
+  if (!isPointOnCurve('P-256', quote.ak))
+    throw new AttestationError('quote.ak-malformed', {
+      expected: 'a point on P-256',
+      actual: `${encodeHex(quote.ak.subarray(0, 17))}…`,
+    });
+  note('attestation key equals public_key of the document');
+  if (quote.akPublic === undefined) return 'unknown';
+  const key = parseEccPublic(quote.akPublic);
+  if (!equalBytes(key.point, quote.ak))
+    throw new AttestationError('quote.ak-mismatch', {
+      expected: 'TPMT_PUBLIC of the same key',
+      actual: `${encodeHex(key.point.subarray(0, 17))}…`,
+    });
+  checkAttestationKey(key);
+  note('TPMT_PUBLIC: restricted signing key, fixed to its TPM (as the sender claims)');
+  return 'claimed';
+}
+
+/** One selection, the SHA-384 bank, and exactly the PCRs that the document proves. */
+function checkSelection(info: QuoteInfo, pcrs: QuoteBinding['pcrs']): readonly number[] {
+  const [selection, ...more] = info.selections;
+  const expected = [...pcrs.keys()].sort((a, b) => a - b);
+  const isSame =
+    selection !== undefined &&
+    more.length === 0 &&
+    selection.hash === TPM.ALG_SHA384 &&
+    selection.indices.length === expected.length &&
+    selection.indices.every((index, i) => index === expected[i]);
+  if (!isSame)
+    throw new AttestationError('quote.pcr-selection', {
+      expected: `the SHA-384 bank (0xc), PCRs ${expected.join(' ')}`,
+      actual:
+        info.selections
+          .map(
+            ({ hash, indices }) =>
+              `bank 0x${hash.toString(16)}, PCRs ${indices.join(' ') || 'none'}`,
+          )
+          .join('; ') || 'no selection',
+    });
+  return selection.indices;
+}

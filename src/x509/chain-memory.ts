@@ -1,0 +1,90 @@
+import type { Certificate } from './certificate.js';
+
+/** A CA certificate that once chained to an anchor: its signature need not be checked again. */
+export interface RememberedCertificate {
+  readonly id: number;
+  readonly certificate: Certificate;
+}
+
+const DEFAULT_CAPACITY = 1024;
+
+/**
+ * Remembers CA certificates whose signatures led to a trust anchor, so that the CAs that recur in
+ * every document are verified once.
+ *
+ * What is remembered is only "this signature was made by that issuer, who chained to this anchor
+ * set". Validity, names, CA rules and the anchor itself are judged anew each time, so a verdict
+ * can't outlive a certificate nor cross over to other anchors. Bounded: the least recently used
+ * certificate is forgotten first. Only chains that reached an anchor get in, so nobody else can
+ * fill it.
+ */
+export class ChainMemory {
+  readonly #capacity: number;
+  readonly #entries = new Map<string, RememberedCertificate>();
+  #nextId = 1;
+
+  /** `capacity`: how many certificates at most (default 1024, about 2 KB each). */
+  constructor(capacity: number = DEFAULT_CAPACITY) {
+    if (!Number.isSafeInteger(capacity) || capacity < 1)
+      throw new TypeError('the capacity of a chain memory is a positive whole number');
+    this.#capacity = capacity;
+  }
+
+  /** How many certificates are remembered. */
+  get size(): number {
+    return this.#entries.size;
+  }
+
+  /** Forgets everything. */
+  clear(): void {
+    this.#entries.clear();
+  }
+
+  /**
+   * The certificate with these bytes below that parent. `scope` is the anchor set's name for the
+   * first certificate, the parent's id for the others: ids are never used twice, so what hung under
+   * a forgotten parent can't be found again.
+   */
+  recall(scope: string | number, der: Uint8Array): RememberedCertificate | undefined {
+    const key = keyOf(scope, der);
+    const found = this.#entries.get(key);
+    if (found === undefined) return undefined;
+    this.#entries.delete(key);
+    this.#entries.set(key, found);
+    return found;
+  }
+
+  /** Remembers a certificate whose signature chain reached an anchor of the scope. */
+  remember(scope: string | number, certificate: Certificate): RememberedCertificate {
+    const entry = { id: this.#nextId++, certificate: detach(certificate) };
+    this.#entries.set(keyOf(scope, certificate.der), entry);
+    if (this.#entries.size > this.#capacity) {
+      const [oldest] = this.#entries.keys();
+      this.#entries.delete(oldest as string);
+    }
+    return entry;
+  }
+}
+
+function keyOf(scope: string | number, der: Uint8Array): string {
+  return `${scope} ${String.fromCharCode(...der)}`;
+}
+
+/** Its own copy of every byte: views would keep the whole document of the first sighting alive. */
+function detach(certificate: Certificate): Certificate {
+  const { issuer, subject, extensions } = certificate;
+  return {
+    ...certificate,
+    der: certificate.der.slice(),
+    tbs: certificate.tbs.slice(),
+    signature: certificate.signature.slice(),
+    publicKey: certificate.publicKey.slice(),
+    issuer: { ...issuer, encoded: issuer.encoded.slice() },
+    subject: { ...subject, encoded: subject.encoded.slice() },
+    extensions: {
+      ...extensions,
+      subjectKeyId: extensions.subjectKeyId?.slice(),
+      authorityKeyId: extensions.authorityKeyId?.slice(),
+    },
+  };
+}

@@ -1,0 +1,78 @@
+import { decodeBase64 } from '../bytes/base64.js';
+import { type Bytes, copyBytes, equalBytes } from '../bytes/bytes.js';
+import { decodeHex, encodeHex } from '../bytes/hex.js';
+import type { Engine } from '../crypto/engine.js';
+import { type Flow, wait } from '../crypto/flow.js';
+
+/** A root that the caller trusts: PEM text, DER bytes, or the SHA-256 of its DER. */
+export type TrustAnchor = string | Uint8Array | { readonly sha256: string };
+
+/** Anchors in one form, and a name for the whole set, under which chains are remembered. */
+export interface TrustAnchors {
+  readonly pins: readonly Bytes[];
+  readonly certificates: readonly Bytes[];
+  readonly id: string;
+}
+
+/**
+ * SHA-256 over the DER of AWS Nitro Enclaves Root G1 (CN=aws.nitro-enclaves, valid 2019-10-28 to
+ * 2049-10-28), as AWS publishes it. It also signs NitroTPM documents.
+ */
+export const AWS_NITRO_ROOT_G1_SHA256 =
+  '641a0321a3e244efe456463195d606317ed7cdcc3c1756e09893f3c68f79bb5b';
+
+const PEM = /-----BEGIN CERTIFICATE-----([A-Za-z0-9+/=\s]+?)-----END CERTIFICATE-----/g;
+
+/**
+ * Reads the caller's anchors (default: the AWS Nitro root). A mistake in them is the caller's:
+ * TypeError, never a silent "no anchors".
+ */
+export function resolveTrustAnchors(anchors: readonly TrustAnchor[] | undefined): TrustAnchors {
+  const list = anchors ?? [{ sha256: AWS_NITRO_ROOT_G1_SHA256 }];
+  if (!Array.isArray(list) || list.length === 0)
+    throw new TypeError('trustAnchors must be a list of at least one anchor');
+  const pins: Bytes[] = [];
+  const certificates: Bytes[] = [];
+  for (const anchor of list as readonly TrustAnchor[]) {
+    if (typeof anchor === 'string') certificates.push(...readPem(anchor));
+    else if (anchor instanceof Uint8Array && anchor.length > 0)
+      certificates.push(copyBytes(anchor));
+    else if (typeof anchor === 'object' && 'sha256' in anchor) pins.push(readPin(anchor.sha256));
+    else throw new TypeError('a trust anchor is PEM text, DER bytes or { sha256 }');
+  }
+  const id = [
+    ...pins.map((p) => `p${encodeHex(p)}`),
+    ...certificates.map((c) => `c${encodeHex(c)}`),
+  ]
+    .sort()
+    .join();
+  return { pins, certificates, id };
+}
+
+/** Whether a certificate is an anchor: equal to one byte for byte, or by its pin. */
+export function* isTrustAnchor(
+  der: Uint8Array,
+  anchors: TrustAnchors,
+  engine: Engine,
+): Flow<boolean> {
+  if (anchors.certificates.some((certificate) => equalBytes(certificate, der))) return true;
+  if (anchors.pins.length === 0) return false;
+  const digest = yield* wait(engine.digest('SHA-256', der));
+  return anchors.pins.some((pin) => equalBytes(pin, digest));
+}
+
+function readPem(text: string): Bytes[] {
+  const found = [...text.matchAll(PEM)].map(([, body]) =>
+    decodeBase64((body as string).replace(/\s/g, '')),
+  );
+  if (found.length === 0 || found.includes(undefined))
+    throw new TypeError('a trust anchor given as text must be PEM with CERTIFICATE blocks');
+  return found as Bytes[];
+}
+
+function readPin(hex: unknown): Bytes {
+  const pin = typeof hex === 'string' ? decodeHex(hex.replaceAll(':', '')) : undefined;
+  if (pin?.length !== 32)
+    throw new TypeError('a pin is the SHA-256 of a certificate, 64 hex digits');
+  return pin;
+}
