@@ -11,6 +11,7 @@ import { manifestCases } from './cases/manifest.js';
 import { quoteCases } from './cases/quote.js';
 import { senderCases } from './cases/sender.js';
 import { signatureCases } from './cases/signature.js';
+import { signedManifestCases } from './cases/signed-manifest.js';
 import { timeCases } from './cases/time.js';
 import { validCases } from './cases/valid.js';
 import { mintPki } from './pki.js';
@@ -36,6 +37,7 @@ for (const group of [
   quoteCases,
   senderCases,
   manifestCases,
+  signedManifestCases,
 ])
   await group(kit);
 

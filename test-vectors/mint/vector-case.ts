@@ -46,6 +46,8 @@ export interface VectorOptions {
   readonly allowDebug?: boolean;
   readonly allowPartialManifest?: boolean;
   readonly requireQuote?: boolean;
+  /** Public keys (JWK) that may sign the manifest. */
+  readonly manifestKeys?: readonly object[];
 }
 
 /** What every case says about itself: id, title and attacker. */
