@@ -1,0 +1,1 @@
+export function compile(entry: string): Promise<Uint8Array<ArrayBuffer>>;

@@ -1,0 +1,1 @@
+export { loadWasm, loadWasmAsync, type WasmLoad } from './load-wasm.js';
