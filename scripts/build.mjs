@@ -24,13 +24,7 @@ import json from '@rollup/plugin-json';
 import nodeResolve from '@rollup/plugin-node-resolve';
 import terser from '@rollup/plugin-terser';
 import { rollup } from 'rollup';
-import {
-  BROWSER_ENTRIES,
-  SDK_ENTRIES,
-  SIZE_ENTRIES,
-  TOOLS_ENTRIES,
-  TYPE_FOLDERS,
-} from './entries.mjs';
+import { BROWSER_ENTRIES, SDK_ENTRIES, TOOLS_ENTRIES, TYPE_FOLDERS } from './entries.mjs';
 import { bundledPackages } from './lib/bundled-packages.mjs';
 import { listFiles, ROOT } from './lib/files.mjs';
 import { gzipKilobytes, kilobytes } from './lib/size.mjs';
@@ -55,6 +49,7 @@ const BUNDLES = [
     chunks: 'browser',
     external: [],
     browser: true,
+    weigh: 'build/size/browser.js',
   },
   {
     name: 'tee-tools',
@@ -62,12 +57,15 @@ const BUNDLES = [
     out: 'tools/dist',
     external: [NODE, TOOLS_DEPENDENCIES],
   },
+  // Not shipped: the main entry as an application's bundler would make it.
   {
     name: 'size',
-    entries: SIZE_ENTRIES,
-    out: 'build/size',
+    entries: SDK_ENTRIES.filter(({ subpath }) => subpath === '.'),
+    out: 'dist',
+    ship: false,
     external: [/^@noble\//],
     browser: true,
+    weigh: 'build/size/main.js',
   },
 ];
 
@@ -103,7 +101,19 @@ const tscSourceMaps = {
   },
 };
 
-async function bundle({ name, entries, out, chunks = 'chunks', external, browser = false }) {
+/** What a page loads at once for an entry: its code and that of every chunk it imports statically. */
+function loadedAtOnce(chunks) {
+  const byName = new Map(chunks.map((chunk) => [chunk.fileName, chunk]));
+  const loaded = new Set(chunks.filter(({ isEntry }) => isEntry));
+  for (const chunk of loaded) {
+    for (const name of chunk.imports) if (byName.has(name)) loaded.add(byName.get(name));
+  }
+  return [...loaded].map(({ code }) => code).join('\n');
+}
+
+async function bundle(options) {
+  const { name, entries, out, chunks = 'chunks', external, browser = false } = options;
+  const { ship = true, weigh } = options;
   const present = entries.filter(({ source }) => existsSync(emitted(source)));
   for (const { source } of entries.filter((entry) => !present.includes(entry))) {
     console.log(`  skipped: ${source} does not exist (${name})`);
@@ -113,6 +123,8 @@ async function bundle({ name, entries, out, chunks = 'chunks', external, browser
     input: Object.fromEntries(
       present.map(({ source, output }) => [nameIn(out, output), emitted(source)]),
     ),
+    // An unshipped bundle is only weighed: it needs no facade that keeps its exports exact.
+    preserveEntrySignatures: ship ? 'strict' : 'allow-extension',
     external: (id) => external.some((pattern) => pattern.test(id)),
     plugins: [
       tscSourceMaps,
@@ -127,7 +139,7 @@ async function bundle({ name, entries, out, chunks = 'chunks', external, browser
       console.log(`  ${level}: ${log.message}`);
     },
   });
-  const { output } = await built.write({
+  const { output } = await built[ship ? 'write' : 'generate']({
     dir: join(stage, out),
     format: 'es',
     entryFileNames: '[name].js',
@@ -142,9 +154,15 @@ async function bundle({ name, entries, out, chunks = 'chunks', external, browser
     generatedCode: 'es2015',
   });
   await built.close();
-  return output
-    .filter(({ type }) => type === 'chunk')
-    .map(({ fileName, moduleIds }) => ({ file: `${out}/${fileName}`, moduleIds }));
+  const written = output.filter(({ type }) => type === 'chunk');
+  if (weigh !== undefined) {
+    mkdirSync(dirname(join(stage, weigh)), { recursive: true });
+    writeFileSync(join(stage, weigh), loadedAtOnce(written));
+  }
+  return (ship ? written : []).map(({ fileName, moduleIds }) => ({
+    file: `${out}/${fileName}`,
+    moduleIds,
+  }));
 }
 
 /** Puts the declarations beside the bundles of the package they belong to. */

@@ -33,9 +33,6 @@ export const TOOLS_ENTRIES = [
   { source: 'tools/image/index.ts', output: 'tools/dist/image.js', subpath: './image' },
 ];
 
-/** Not shipped: the main entry as an application's bundler would make it, for the size budget. */
-export const SIZE_ENTRIES = [{ source: 'src/index.ts', output: 'build/size/index.js' }];
-
 /** Where the declarations of a source folder go. */
 export const TYPE_FOLDERS = [
   ['src', 'dist/types/src'],
