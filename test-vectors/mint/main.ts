@@ -1,5 +1,6 @@
 import { mkdir, readdir, rm, writeFile } from 'node:fs/promises';
 import { fileURLToPath } from 'node:url';
+import { appraisalCases } from './cases/appraisal.js';
 import { authorityCases } from './cases/authority.js';
 import { cborCases } from './cases/cbor.js';
 import { chainCases } from './cases/chain.js';
@@ -37,6 +38,7 @@ for (const group of [
   quoteCases,
   senderCases,
   manifestCases,
+  appraisalCases,
   signedManifestCases,
 ])
   await group(kit);

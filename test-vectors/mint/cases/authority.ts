@@ -28,12 +28,12 @@ async function authorities(kit: CaseKit, path: NitroPath): Promise<void> {
     NitroIdentity,
   ];
   const owner = 'who holds the key of an instance and wants to be a CA';
-  const issuerName = certificateParts(path.leaf.der).subject;
-  const below = await mintBelow(path.leaf, path.leaf, issuerName, 'leaf below a leaf');
+  const above = await mintBelow(zonal, path.leaf, certificateParts(zonal.der).subject, 'a leaf');
+  const below = await mintBelow(above, path.leaf, certificateParts(above.der).subject, 'below');
   await kit.document(
     'x509.basic-constraints',
-    ['x509-leaf-as-ca', 'a leaf that issues another leaf', owner],
-    { path: { authorities: [...path.authorities, path.leaf], leaf: below } },
+    ['x509-leaf-as-ca', 'a leaf in the place of the instance CA', owner],
+    { path: { authorities: [root, regional, zonal, above], leaf: below } },
   );
   await kit.document(
     'x509.leaf-is-ca',
@@ -91,7 +91,7 @@ async function authorities(kit: CaseKit, path: NitroPath): Promise<void> {
     );
   await pathCase(
     kit,
-    'x509.basic-constraints',
+    'x509.leaf-is-ca',
     ['leaf-path-length', 'leaf with a pathLenConstraint', owner],
     'leaf',
     constraints('3003020100'),

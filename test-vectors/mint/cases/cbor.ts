@@ -69,7 +69,7 @@ async function envelope(kit: CaseKit): Promise<void> {
     'cbor.malformed',
     'bare-break',
     'a break where an item must stand',
-    concatBytes(head(4, 4), BREAK),
+    concatBytes(head(4, 4), BREAK, document.subarray(1)),
   );
   await kit.document(
     'cbor.truncated',
@@ -181,13 +181,13 @@ async function features(kit: CaseKit): Promise<void> {
     new Uint8Array(5000).fill(0x9f),
   );
   await value(
-    'cbor.limit-exceeded',
+    'cbor.truncated',
     'count-array-32-bit',
     'array of 2^32 - 1 items declared',
     head(4, 0xffffffff),
   );
   await value(
-    'cbor.limit-exceeded',
+    'cbor.truncated',
     'count-map-64-bit',
     'map of 2^64 - 1 entries declared',
     head(5, 0xffffffffffffffffn),
@@ -207,24 +207,6 @@ async function features(kit: CaseKit): Promise<void> {
   await value('cbor.not-allowed', 'bignum', 'a bignum', tag(2, bstr(new Uint8Array(9).fill(1))));
   await value(
     'cbor.not-allowed',
-    'float',
-    'a floating-point number',
-    Uint8Array.of(0xf9, 0x3c, 0x00),
-  );
-  await value(
-    'cbor.not-allowed',
-    'float-64',
-    'a double',
-    Uint8Array.of(0xfb, 0x40, 9, 0, 0, 0, 0, 0, 0),
-  );
-  await value(
-    'cbor.not-allowed',
-    'simple-unassigned',
-    'an unassigned simple value',
-    Uint8Array.of(0xf0),
-  );
-  await value(
-    'cbor.not-allowed',
     'indefinite-text',
     'a text of indefinite length',
     indefinite(3, tstr('a')),
@@ -233,11 +215,6 @@ async function features(kit: CaseKit): Promise<void> {
     'cbor.not-allowed',
     ['cbor-indefinite-bytes', 'user_data of indefinite length', PARSER],
     { fields: { user_data: indefinite(2, bstr(Uint8Array.of(1)), bstr(Uint8Array.of(2))) } },
-  );
-  await kit.document(
-    'cbor.not-allowed',
-    ['cbor-timestamp-float', 'timestamp as a floating-point number', PARSER],
-    { fields: { timestamp: Uint8Array.of(0xfb, 0x42, 0x79, 0xc0, 0, 0, 0, 0, 0) } },
   );
   await kit.document(
     'cbor.not-allowed',
@@ -257,9 +234,13 @@ async function features(kit: CaseKit): Promise<void> {
     [98, 'COSE_Sign'],
     [55799, 'self-described CBOR'],
   ] as const)
-    await kit.document('cbor.not-allowed', [`cbor-tag-${number}`, `outer tag of ${name}`, PARSER], {
-      tag: number,
-    });
+    await kit.document(
+      'evidence.unrecognized',
+      [`cbor-tag-${number}`, `outer tag of ${name}`, PARSER],
+      {
+        tag: number,
+      },
+    );
   await kit.document('cbor.not-allowed', ['cbor-tag-18-twice', 'tag 18 twice', PARSER], {
     tag: 18,
     document: (bytes) => tag(18, bytes),

@@ -1,6 +1,7 @@
 import type { NitroIdentity, NitroPath } from '../../../tools/simulator/nitro-pki.js';
 import { createNitroPki } from '../../../tools/simulator/nitro-pki.js';
 import {
+  type CertificateParts,
   certificateParts,
   changePath,
   editExtension,
@@ -142,33 +143,33 @@ async function order(kit: CaseKit, path: NitroPath): Promise<void> {
     ['x509-other-instance', 'instance CA of another machine', mixer],
     { cabundle: bundle(root, regional, zonal, otherInstance.authorities[3] as NitroIdentity) },
   );
-  await kit.document(
-    'x509.name-mismatch',
-    ['x509-extra', 'a CA of another machine after the leaf’s issuer', mixer],
-    {
-      cabundle: bundle(
-        root,
-        regional,
-        zonal,
-        instance,
-        otherInstance.authorities[3] as NitroIdentity,
-      ),
-    },
-  );
   await kit.document('x509.chain-length', ['x509-duplicate', 'the zonal CA twice', mixer], {
     cabundle: bundle(root, regional, zonal, zonal, instance),
   });
-  // Eleven more CAs, each properly issued and without pathLenConstraint.
+  // CAs that are properly issued and without pathLenConstraint.
   const noLimit = editExtension(OID.basicConstraints, () =>
     extension(OID.basicConstraints, hex('30030101ff'), true),
+  );
+  const unlimited = {
+    parts: (parts: CertificateParts) => withoutKeyIdentifiers({ ...parts, ...noLimit(parts) }),
+  };
+  const extra = await mintBelow(
+    root,
+    regional,
+    certificateParts(root.der).subject,
+    'CA',
+    unlimited,
+  );
+  await kit.document(
+    'x509.name-mismatch',
+    ['x509-extra', 'a CA between root and regional CA that issued neither', mixer],
+    { cabundle: bundle(root, extra, regional, zonal, instance) },
   );
   const chain = [root];
   for (let i = 1; i <= 14; i++) {
     const above = chain.at(-1) as NitroIdentity;
     chain.push(
-      await mintBelow(above, regional, certificateParts(above.der).subject, `CA ${i}`, {
-        parts: (parts) => withoutKeyIdentifiers({ ...parts, ...noLimit(parts) }),
-      }),
+      await mintBelow(above, regional, certificateParts(above.der).subject, `CA ${i}`, unlimited),
     );
   }
   const last = chain.at(-1) as NitroIdentity;
@@ -184,9 +185,7 @@ async function order(kit: CaseKit, path: NitroPath): Promise<void> {
   );
 }
 
-export const withoutKeyIdentifiers = (
-  parts: ReturnType<typeof certificateParts>,
-): Partial<ReturnType<typeof certificateParts>> => {
+export const withoutKeyIdentifiers = (parts: CertificateParts): Partial<CertificateParts> => {
   const once = { ...parts, ...editExtension(OID.authorityKeyIdentifier, () => undefined)(parts) };
   return { ...once, ...editExtension(OID.subjectKeyIdentifier, () => undefined)(once) };
 };

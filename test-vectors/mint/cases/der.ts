@@ -93,9 +93,11 @@ async function lengthsAndTags(kit: CaseKit): Promise<void> {
   await parts('tag-inner-algorithm', 'inner algorithm as a SET', (p) => ({
     signature: retag(p.signature, 0x31),
   }));
-  await parts('tag-inner-oid', 'OID of the inner algorithm as an OCTET STRING', (p) => ({
-    signature: sequence(octetString(contentsOf(children(p.signature)[0] as Uint8Array))),
-  }));
+  const noOid = sequence(octetString(hex(OID.ecdsaWithSha384)));
+  await row('tag-algorithm-oid', 'OID of both algorithms as an OCTET STRING', {
+    parts: () => ({ signature: noOid }),
+    outerAlgorithm: noOid,
+  });
   await row('tag-outer-algorithm', 'outer algorithm as a SET', {
     outerAlgorithm: retag(algorithm(OID.ecdsaWithSha384), 0x31),
   });

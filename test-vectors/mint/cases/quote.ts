@@ -63,7 +63,7 @@ async function binding(kit: CaseKit): Promise<void> {
     ak.point.subarray(1, 33),
   );
   await row(
-    'quote.ak-malformed',
+    'quote.ak-mismatch',
     'ak-compressed',
     'public_key of the document is a compressed point',
     {
@@ -72,7 +72,7 @@ async function binding(kit: CaseKit): Promise<void> {
       document: { publicKey: compressed },
     },
   );
-  await row('quote.ak-malformed', 'ak-text', 'public_key of the document is some other text', {
+  await row('quote.ak-mismatch', 'ak-text', 'public_key of the document is some other text', {
     form: 'later',
     ak,
     document: { publicKey: new TextEncoder().encode('-----BEGIN PUBLIC KEY-----') },
@@ -155,7 +155,6 @@ async function signatures(kit: CaseKit): Promise<void> {
   });
   for (const which of ['r', 's'] as const)
     for (const [id, title, value] of [
-      ['zero', 'zero', 0n],
       ['n', 'the order n', ORDER['P-256']],
       ['max', 'all ones', (1n << 256n) - 1n],
     ] as const)
@@ -168,6 +167,10 @@ async function signatures(kit: CaseKit): Promise<void> {
     const [r, s] = children(der) as [Uint8Array, Uint8Array];
     return sequence(integerOf(edit(contentsOf(r))), s);
   };
+  for (const which of ['r', 's'] as const)
+    await malformed(`${which}-zero`, `${which} is zero`, {
+      rawSignature: (raw) => replaceHalf(raw, which, 0n),
+    });
   await malformed('padded', 'r with a needless zero byte', {
     until: (raw) => (raw[0] as number) < 0x80,
     signature: withR((r) => concatBytes(Uint8Array.of(0), r)),
@@ -279,6 +282,9 @@ async function selections(kit: CaseKit): Promise<void> {
   const bad = (id: string, title: string, chosen: NonNullable<QuoteOverrides['selections']>) =>
     row('quote.pcr-selection', `selection-${id}`, title, { selections: chosen });
   await bad('none', 'no selection at all', []);
+  await bad('partial', 'PCR4 and PCR12 only, not what the document proves', [
+    { hash: TPM.SHA384, bitmap: pcrBitmap([4, 12]) },
+  ]);
   await bad('empty', 'SHA-384 bank with no PCR chosen', [
     { hash: TPM.SHA384, bitmap: new Uint8Array(3) },
   ]);

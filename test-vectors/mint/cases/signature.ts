@@ -1,5 +1,6 @@
 import { p384 } from '@noble/curves/nist.js';
 import { concatBytes } from '../../../src/bytes/bytes.js';
+import type { Code } from '../../../src/result/codes.js';
 import { manifestFor } from '../bundle.js';
 import { algorithm, changePath, ecKeyInfo, OID } from '../certificate.js';
 import { flipBit, generateKeys, ORDER, publicPoint, replaceHalf, toBytes } from '../ecdsa.js';
@@ -121,17 +122,16 @@ async function certificateSignatures(kit: CaseKit): Promise<void> {
     );
   const one = unsignedInteger(Uint8Array.of(1));
   const n = unsignedInteger(toBytes(ORDER['P-384'], 48));
-  for (const [id, title, signature] of [
-    ['r-zero', 'r zero', sequence(unsignedInteger(Uint8Array.of(0)), one)],
-    ['s-zero', 's zero', sequence(one, unsignedInteger(Uint8Array.of(0)))],
-    ['r-n', 'r is the order n', sequence(n, one)],
-    ['s-n', 's is the order n', sequence(one, n)],
+  const zero = unsignedInteger(Uint8Array.of(0));
+  for (const [code, id, title, signature] of [
+    ['x509.malformed', 'r-zero', 'r zero', sequence(zero, one)],
+    ['x509.malformed', 's-zero', 's zero', sequence(one, zero)],
+    ['x509.signature-invalid', 'r-n', 'r is the order n', sequence(n, one)],
+    ['x509.signature-invalid', 's-n', 's is the order n', sequence(one, n)],
   ] as const)
-    await kit.document(
-      'x509.signature-invalid',
-      [`x509-signature-${id}`, `certificate signature: ${title}`, forger],
-      { path: await changePath(path, 'leaf', { signature: () => signature }) },
-    );
+    await kit.document(code, [`x509-signature-${id}`, `certificate signature: ${title}`, forger], {
+      path: await changePath(path, 'leaf', { signature: () => signature }),
+    });
   await kit.document(
     'x509.signature-invalid',
     ['x509-tbs-bit', 'one bit of a certificate’s subject flipped', forger],
@@ -147,8 +147,13 @@ async function keys(kit: CaseKit): Promise<void> {
   const gain = 'who looks for keys whose signatures can be computed';
   const path = await kit.pki.issuePath(MODULE_ID.nitrotpm, kit.documentMs);
   const point = await publicPoint(path.leaf.keys);
-  const row = async (id: string, title: string, keyInfo: Uint8Array): Promise<void> =>
-    kit.document('x509.public-key-invalid', [`x509-key-${id}`, title, gain], {
+  const row = async (
+    id: string,
+    title: string,
+    keyInfo: Uint8Array,
+    code: Code = 'x509.public-key-invalid',
+  ): Promise<void> =>
+    kit.document(code, [`x509-key-${id}`, title, gain], {
       path: await withLeafKey(path, path.leaf.keys, keyInfo),
     });
   const x = point.subarray(1, 49);
@@ -181,11 +186,17 @@ async function keys(kit: CaseKit): Promise<void> {
     ecKeyInfo(concatBytes(Uint8Array.of(4), toBytes(small.x + p, 48), toBytes(small.y, 48))),
   );
   const p256 = await generateKeys('P-256');
-  await row('p256', 'key on P-256', ecKeyInfo(await publicPoint(p256), OID.prime256v1));
+  await row(
+    'p256',
+    'key on P-256',
+    ecKeyInfo(await publicPoint(p256), OID.prime256v1),
+    'x509.algorithm-unsupported',
+  );
   await row(
     'curve-mislabelled',
     'P-384 point said to be on P-256',
     ecKeyInfo(point, OID.prime256v1),
+    'x509.algorithm-unsupported',
   );
   await row(
     'explicit-curve',
@@ -194,6 +205,7 @@ async function keys(kit: CaseKit): Promise<void> {
       algorithm(OID.ecPublicKey, sequence(unsignedInteger(Uint8Array.of(1)))),
       bitString(point),
     ),
+    'x509.malformed',
   );
   await row(
     'rsa',
@@ -204,11 +216,13 @@ async function keys(kit: CaseKit): Promise<void> {
         sequence(unsignedInteger(new Uint8Array(128).fill(0xc5)), unsignedInteger(hex('010001'))),
       ),
     ),
+    'x509.algorithm-unsupported',
   );
   await row(
     'no-curve',
     'EC key without a curve',
     sequence(algorithm(OID.ecPublicKey), bitString(point)),
+    'x509.malformed',
   );
 }
 

@@ -220,12 +220,16 @@ async function nonceCases(kit: CaseKit): Promise<void> {
     ['nonce-left-out', 'a nonce was asked for, the document has no such key', replayer],
     { fields: { nonce: undefined } },
   );
+  await kit.document(
+    'freshness.nonce-missing',
+    ['nonce-empty', 'a nonce was asked for, the document has one of no bytes', replayer],
+    { nonce: new Uint8Array(0) },
+  );
   const wrong: (readonly [id: string, title: string, nonce: Uint8Array])[] = [
     ['other', 'another nonce', new Uint8Array(32).fill(1)],
     ['prefix', 'the first half of the nonce', kit.nonce.slice(0, 16)],
     ['longer', 'the nonce and one byte more', Uint8Array.of(...kit.nonce, 0)],
     ['hex-text', 'the nonce as a hex text', new TextEncoder().encode(encodeHex(kit.nonce))],
-    ['empty', 'a nonce of no bytes', new Uint8Array(0)],
   ];
   for (const [id, title, nonce] of wrong)
     await kit.document('freshness.nonce-mismatch', [`nonce-${id}`, title, replayer], { nonce });
