@@ -184,8 +184,15 @@ function publish() {
     const old = join(stage, `old-${folder.replace('/', '-')}`);
     const target = join(root, folder);
     mkdirSync(dirname(target), { recursive: true });
-    if (existsSync(target)) renameSync(target, old);
-    renameSync(from, target);
+    // Another build may put its own folder there in between: then that one has to go, too.
+    for (let attempt = 0; existsSync(from); attempt++) {
+      try {
+        if (existsSync(target)) renameSync(target, `${old}-${attempt}`);
+        renameSync(from, target);
+      } catch (error) {
+        if (attempt === 9) throw error;
+      }
+    }
   }
 }
 
