@@ -35,7 +35,13 @@ export default defineConfig({
     coverage: {
       provider: 'v8',
       include: ['{src,node,browser,wasm-fallback,tools}/**/*.ts'],
-      exclude: ['**/*.test.ts', '**/*.bench.ts', 'wasm-fallback/assembly/**', '**/dist/**'],
+      exclude: [
+        '**/*.test.ts',
+        '**/*.bench.ts',
+        '**/test-support/**',
+        'wasm-fallback/assembly/**',
+        '**/dist/**',
+      ],
       reporter: ['text-summary', 'html', 'json-summary'],
     },
   },

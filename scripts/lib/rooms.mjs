@@ -4,6 +4,7 @@ import { resolveRelative } from './module-facts.mjs';
 export const isSource = (path) =>
   path.endsWith('.ts') &&
   !/\.(test|bench|d)\.ts$/.test(path) &&
+  !path.includes('test-support/') &&
   !path.includes('wasm-fallback/assembly/');
 
 /** What anyone in src may import: bytes, the interface of crypto, the vocabulary of result. */
