@@ -1,0 +1,48 @@
+export { authenticodeDigests, authenticodePieces } from './authenticode.js';
+export { BANK_ALGORITHMS, type BankAlgorithm, type BankName } from './bank-algorithms.js';
+export type { BootImage } from './boot-chain.js';
+export { type ByteSource, blobSource, bytesSource } from './byte-source.js';
+export { checkEventData, checkEventDataFlow, type EventDataCheck } from './check-event-data.js';
+export { type DecodedEvent, type DecodedSignature, decodeEvent } from './decode-event.js';
+export {
+  type DigestJob,
+  type Piece,
+  type RunDigestJobs,
+  runDigestJobs,
+} from './digest-jobs.js';
+export {
+  type EventLog,
+  type LoggedEvent,
+  MAX_EVENT_LOG_BYTES,
+  NO_PCR,
+  parseEventLog,
+} from './event-log.js';
+export { EVENT_TYPE, eventTypeName } from './event-types.js';
+export { explainPcrs, explainPcrsFlow, type PcrExplanation } from './explain-pcrs.js';
+export type { GptPartition } from './gpt.js';
+export type { CreateHasher, Hasher } from './hasher.js';
+export {
+  type MeasureOptions,
+  measureUki,
+  PREDICTABLE_PCRS,
+  type UkiMeasurement,
+} from './measure-uki.js';
+export { extendAll, type MeasuredEvent, type MeasuredEventKind } from './measured-event.js';
+export { createNobleHasher } from './noble-hasher.js';
+export { findSection, type PeImage, type PeSection, readPeImage } from './pe-image.js';
+export { readSignatureCertificates } from './pe-signature.js';
+export {
+  type DigestFunction,
+  type ReplayedPcr,
+  replay,
+  replayEventLog,
+  replayEventLogSync,
+} from './replay-event-log.js';
+export type { SecureBootVariables } from './secure-boot.js';
+export { parseSignatureList, type SignatureEntry, type SignatureType } from './signature-list.js';
+export {
+  isStubProfileName,
+  STUB_PROFILES,
+  type StubProfile,
+  type StubProfileName,
+} from './stub-profiles.js';

@@ -1,0 +1,37 @@
+import { existsSync, mkdirSync, mkdtempSync, readdirSync, renameSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { runCommand } from './run-command.js';
+
+/**
+ * The path of Debian's cloud kernel (vmlinuz), which has TPM, NVMe and securityfs built in.
+ * Downloaded once into a cache below the system's temporary folder; not installed.
+ */
+export function debianKernel(): string {
+  const cache = join(tmpdir(), 'tee-image-test-kernel');
+  const found = findKernel(cache);
+  if (found !== undefined) return found;
+  const stage = mkdtempSync(join(tmpdir(), 'tee-image-kernel-'));
+  const depends = new TextDecoder().decode(
+    runCommand('apt-cache', ['depends', 'linux-image-cloud-amd64']),
+  );
+  const name = /Depends: (linux-image-\S+)/.exec(depends)?.[1];
+  if (name === undefined) throw new Error(`no kernel package in: ${depends}`);
+  runCommand('apt-get', ['-o', 'APT::Sandbox::User=root', 'download', name], { cwd: stage });
+  const [archive] = readdirSync(stage);
+  if (archive === undefined) throw new Error('apt-get download left no file');
+  mkdirSync(join(stage, 'root'));
+  runCommand('dpkg', ['-x', join(stage, archive), join(stage, 'root')]);
+  // Somebody else may have been faster; theirs is as good.
+  if (!existsSync(cache)) renameSync(join(stage, 'root'), cache);
+  const kernel = findKernel(cache);
+  if (kernel === undefined) throw new Error(`no kernel in ${cache}`);
+  return kernel;
+}
+
+function findKernel(root: string): string | undefined {
+  const boot = join(root, 'boot');
+  if (!existsSync(boot)) return undefined;
+  const file = readdirSync(boot).find((name) => name.startsWith('vmlinuz-'));
+  return file === undefined ? undefined : join(boot, file);
+}
