@@ -7,10 +7,16 @@ export type {
   SyncCrypto,
 } from './crypto/provider.js';
 export { createWebCryptoProvider } from './crypto/webcrypto-provider.js';
+export {
+  type DescribedCertificate,
+  describeEvidence,
+  type EvidenceDescription,
+} from './describe-evidence.js';
 export type { EvidenceInput } from './evidence.js';
 export { inspectAttestation } from './inspect-attestation.js';
 export type { ManifestInput } from './manifest/parse-manifest.js';
 export type { ManifestKeys } from './manifest/signed-manifest.js';
+export { pcrMeaning } from './nitro/pcr-meaning.js';
 export type { VerifyOptions } from './options.js';
 export type { VerifiedClaims } from './proven-claims.js';
 export type { Appraisal, PcrComparison, SetComparison } from './result/appraisal.js';

@@ -1,0 +1,56 @@
+import { open } from 'node:fs/promises';
+import { UsageError } from './exit.js';
+
+/** Twice the cap of a bundle: hex text of the largest thing that is accepted, with room for line ends. */
+const MAX_FILE_BYTES = 2_200_000;
+
+/**
+ * The bytes of a file, or of standard input for `-`, but never many more than the verifier accepts:
+ * it then says `evidence.too-large`. Throws `UsageError` when the file can't be read.
+ */
+export async function readInput(path: string): Promise<Uint8Array> {
+  try {
+    return path === '-' ? await readStandardInput() : await readFileCapped(path);
+  } catch (error) {
+    throw new UsageError(`cannot read ${path === '-' ? 'standard input' : path}: ${reason(error)}`);
+  }
+}
+
+async function readFileCapped(path: string): Promise<Uint8Array> {
+  const file = await open(path, 'r');
+  try {
+    const buffer = new Uint8Array(MAX_FILE_BYTES + 1);
+    let length = 0;
+    while (length < buffer.length) {
+      const { bytesRead } = await file.read(buffer, length, buffer.length - length);
+      if (bytesRead === 0) break;
+      length += bytesRead;
+    }
+    return buffer.slice(0, length);
+  } finally {
+    await file.close();
+  }
+}
+
+async function readStandardInput(): Promise<Uint8Array> {
+  const chunks: Uint8Array[] = [];
+  let length = 0;
+  for await (const chunk of process.stdin) {
+    chunks.push(chunk as Uint8Array);
+    length += (chunk as Uint8Array).length;
+    if (length > MAX_FILE_BYTES) break;
+  }
+  return new Uint8Array(Buffer.concat(chunks));
+}
+
+const REASONS: Readonly<Record<string, string>> = {
+  ENOENT: 'no such file',
+  EISDIR: 'it is a directory',
+  EACCES: 'permission denied',
+  ENOTDIR: 'a part of its path is not a directory',
+};
+
+function reason(error: unknown): string {
+  const { code, message } = error as NodeJS.ErrnoException;
+  return REASONS[code ?? ''] ?? message;
+}
