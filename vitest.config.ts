@@ -39,6 +39,7 @@ export default defineConfig({
         '**/*.test.ts',
         '**/*.bench.ts',
         '**/test-support/**',
+        '**/testing/**',
         'wasm-fallback/assembly/**',
         '**/dist/**',
       ],
