@@ -58,10 +58,11 @@ export class TpmResources {
   }
 
   /**
-   * Removes everything, over a new connection when the old one failed.
-   * @throws ToolError `attest.cleanup-failed`
+   * Removes everything, over a new connection when the old one failed. `reason` is the error that
+   * ended the work, if any.
+   * @throws ToolError `attest.cleanup-failed`, with what failed first as its cause
    */
-  async release(): Promise<void> {
+  async release(reason?: unknown): Promise<void> {
     this.#client.startCleanup(CLEANUP_TIMEOUT_MS);
     let lost = false;
     let cause: unknown;
@@ -87,7 +88,7 @@ export class TpmResources {
     );
     throw new ToolError('attest.cleanup-failed', {
       actual: left.length === 0 ? 'handles that could not be listed' : left.join(', '),
-      cause,
+      cause: reason ?? cause,
     });
   }
 

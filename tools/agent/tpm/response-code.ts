@@ -38,6 +38,7 @@ export const TPM_RC = {
   VALUE: 0x084,
   HIERARCHY: 0x085,
   KEY_SIZE: 0x087,
+  KDF: 0x08c,
   MODE: 0x089,
   TYPE: 0x08a,
   HANDLE: 0x08b,
