@@ -50,6 +50,8 @@ export class CborOpaque {
 const MAX_DEPTH = 8;
 const MAX_ITEMS = 1024;
 
+const UTF_8 = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true });
+
 const INDEFINITE = 31;
 const BREAK = 0xff;
 
@@ -171,7 +173,7 @@ class CborDecoder {
   #text(info: number): string {
     const bytes = this.#string(info, 'text');
     try {
-      return new TextDecoder('utf-8', { fatal: true, ignoreBOM: true }).decode(bytes);
+      return UTF_8.decode(bytes);
     } catch (cause) {
       throw new AttestationError('cbor.invalid-utf8', {
         expected: `${this.#what}: UTF-8 text`,

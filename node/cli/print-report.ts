@@ -61,7 +61,7 @@ function stepLine(step: StepResult, style: Style): string {
   const colour =
     step.state === 'passed' ? style.good : step.state === 'failed' ? style.bad : style.dim;
   const note = step.note !== undefined ? ` (${step.note})` : '';
-  const suffix = step.state === 'failed' ? ` ${step.code ?? ''}` : '';
+  const suffix = step.state === 'failed' ? `: failed, ${step.code ?? ''}` : '';
   const title = TITLES[step.step] ?? step.step;
   return `${colour(MARKS[step.state])} ${step.step.padEnd(10)} ${step.state === 'not-run' ? style.dim(`${title}: not run${note}`) : `${title}${style.bad(suffix)}`}`;
 }

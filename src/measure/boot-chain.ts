@@ -2,7 +2,7 @@ import { AttestationError } from '../result/attestation-error.js';
 import type { ByteSource } from './byte-source.js';
 import { normalizeCommandLine } from './command-line.js';
 import { type PeImage, type PeSection, readPeImage } from './pe-image.js';
-import type { StubProfileName } from './stub-profiles.js';
+import type { StubProfile, StubProfileName } from './stub-profiles.js';
 import { identifyStub, readText, selectSections, type UkiStub } from './uki.js';
 
 /** An image that firmware loads during a boot. */
@@ -69,7 +69,7 @@ export async function readBootChain(
     });
   const stub = await identifyStub(uki.image, stubProfile);
   const sections = selectSections(uki.image, stub.profile);
-  const commandLine = await readCommandLine(uki.image, sections);
+  const commandLine = await readCommandLine(uki.image, sections, stub.profile);
   const uname = await readSelected(uki.image, sections, '.uname');
   const addons = images.filter(({ role }) => role === 'addon');
   const lines: string[] = [];
@@ -81,6 +81,7 @@ export async function readBootChain(
 async function readCommandLine(
   image: PeImage,
   sections: ReadonlyMap<string, PeSection>,
+  profile: StubProfile,
 ): Promise<string | undefined> {
   const section = sections.get('.cmdline');
   if (section === undefined) return undefined;
@@ -90,7 +91,7 @@ async function readCommandLine(
       expected: '.cmdline of at most 64 KiB',
       actual: `${section.virtualSize} bytes`,
     });
-  return normalizeCommandLine(text);
+  return normalizeCommandLine(text, profile);
 }
 
 /** The command line of an addon, checked to be all that the stub measures of it. */
@@ -102,7 +103,7 @@ async function readAddon(
   const sections = selectSections(image, { ...profile, multiProfile: false });
   const other = OTHER_ADDON_SECTIONS.filter((section) => sections.has(section));
   const addonUname = await readSelected(image, sections, '.uname');
-  const line = await readCommandLine(image, sections);
+  const line = await readCommandLine(image, sections, profile);
   const mismatch = uname !== undefined && addonUname !== undefined && uname !== addonUname;
   if (!profile.addons || line === undefined || other.length > 0 || mismatch)
     throw new AttestationError('uki.addon-unsupported', {

@@ -1,26 +1,37 @@
 import { AttestationError } from '../result/attestation-error.js';
+import type { StubProfile } from './stub-profiles.js';
 
 const MAX_CHARACTERS = 32_768;
 
 /**
- * A command line as systemd-stub passes it on: control characters become spaces, white space at
- * both ends goes (its `mangle_stub_cmdline`).
+ * A command line as systemd-stub passes it on: control characters become spaces, and spaces at the
+ * end go, in newer versions at the start, too.
  */
-export function normalizeCommandLine(text: string): string {
+export function normalizeCommandLine(text: string, { trimsLeadingSpace }: StubProfile): string {
   // biome-ignore lint/suspicious/noControlCharactersInRegex: these are what the stub replaces
-  return text.replace(/[\u0000-\u0020\u007f]/g, ' ').replace(/^ +| +$/g, '');
+  const controls = trimsLeadingSpace ? /[\u0000-\u001f\u007f]/g : /[\u0000-\u001f]/g;
+  const line = text.replace(controls, ' ').replace(/ +$/, '');
+  return trimsLeadingSpace ? line.replace(/^ +/, '') : line;
 }
 
 /**
  * Checks and normalizes a command line passed from outside. Throws `uki.command-line` for what the
- * stub would treat in another way: text that is not ASCII, nothing, a profile selector.
+ * stub would treat in another way: text that is not ASCII, nothing, a profile selector, a control
+ * character in front.
  */
-export function normalizeOverride(text: string): string {
-  const line = normalizeCommandLine(text);
-  if (line === '' || line.startsWith('@') || line.length > MAX_CHARACTERS || !isAscii(line))
+export function normalizeOverride(text: string, profile: StubProfile): string {
+  const line = normalizeCommandLine(text, profile);
+  const printableStart = text.charCodeAt(0) >= 0x20;
+  if (
+    line === '' ||
+    !printableStart ||
+    line.startsWith('@') ||
+    line.length > MAX_CHARACTERS ||
+    !isAscii(line)
+  )
     throw new AttestationError('uki.command-line', {
-      expected: `1 to ${MAX_CHARACTERS} ASCII characters, not starting with @`,
-      actual: JSON.stringify(line.slice(0, 64)),
+      expected: `1 to ${MAX_CHARACTERS} ASCII characters, not starting with @ or a control character`,
+      actual: JSON.stringify(text.slice(0, 64)),
     });
   return line;
 }

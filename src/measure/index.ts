@@ -46,3 +46,4 @@ export {
   type StubProfile,
   type StubProfileName,
 } from './stub-profiles.js';
+export { encodeVariableData, parseVariableData, type UefiVariable } from './uefi-variable.js';

@@ -81,9 +81,11 @@ export async function measureUki(
   for (const pcr of pcrs ?? [])
     if (!PREDICTABLE_PCRS.includes(pcr)) throw new TypeError(`PCR${pcr} cannot be predicted`);
   const state = readSecureBoot(options.secureBoot);
-  const override =
-    commandLineOverride === undefined ? undefined : normalizeOverride(commandLineOverride);
   const chain = await readBootChain(images, options.stubProfile);
+  const override =
+    commandLineOverride === undefined
+      ? undefined
+      : normalizeOverride(commandLineOverride, chain.stub.profile);
   const measurement = new Measurement(chain, state, override, createHasher);
   const notes: string[] = [];
   for (const pcr of PREDICTABLE_PCRS) {

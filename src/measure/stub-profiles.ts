@@ -8,6 +8,8 @@ export interface StubProfile {
   readonly measuredSections: readonly string[];
   /** Whether the firmware measures the inner kernel into PCR4, without and with Secure Boot. */
   readonly measuresKernel: { readonly secureBootOff: boolean; readonly secureBootOn: boolean };
+  /** Whether white space before a command line goes; behind it, it goes in every version. */
+  readonly trimsLeadingSpace: boolean;
   /** Whether addons are loaded, and their command lines measured into PCR12. */
   readonly addons: boolean;
   /** Whether `.profile` sections divide the UKI into profiles. */
@@ -28,6 +30,7 @@ export const STUB_PROFILES: Readonly<Record<StubProfileName, StubProfile>> = {
     name: '252',
     measuredSections: ['.linux', '.osrel', '.cmdline', '.initrd', '.splash', '.dtb', '.pcrpkey'],
     measuresKernel: { secureBootOff: true, secureBootOn: false },
+    trimsLeadingSpace: false,
     addons: false,
     multiProfile: false,
     initrdExtras: [PCR_SIGNATURE, PCR_PUBLIC_KEY],
@@ -39,6 +42,7 @@ export const STUB_PROFILES: Readonly<Record<StubProfileName, StubProfile>> = {
       ...['.sbat', '.pcrpkey', '.profile', '.dtbauto', '.hwids'],
     ],
     measuresKernel: { secureBootOff: true, secureBootOn: false },
+    trimsLeadingSpace: true,
     addons: true,
     multiProfile: true,
     initrdExtras: [
@@ -55,6 +59,7 @@ export const STUB_PROFILES: Readonly<Record<StubProfileName, StubProfile>> = {
       ...['.sbat', '.pcrpkey', '.profile', '.dtbauto', '.hwids', '.efifw'],
     ],
     measuresKernel: { secureBootOff: false, secureBootOn: false },
+    trimsLeadingSpace: true,
     addons: true,
     multiProfile: true,
     initrdExtras: undefined,

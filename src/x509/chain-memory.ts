@@ -1,3 +1,4 @@
+import { equalBytes } from '../bytes/bytes.js';
 import type { Certificate } from './certificate.js';
 
 /** A CA certificate that once chained to an anchor: its signature need not be checked again. */
@@ -48,7 +49,7 @@ export class ChainMemory {
   recall(scope: string | number, der: Uint8Array): RememberedCertificate | undefined {
     const key = keyOf(scope, der);
     const found = this.#entries.get(key);
-    if (found === undefined) return undefined;
+    if (found === undefined || !equalBytes(found.certificate.der, der)) return undefined;
     this.#entries.delete(key);
     this.#entries.set(key, found);
     return found;
@@ -57,7 +58,9 @@ export class ChainMemory {
   /** Remembers a certificate whose signature chain reached an anchor of the scope. */
   remember(scope: string | number, certificate: Certificate): RememberedCertificate {
     const entry = { id: this.#nextId++, certificate: detach(certificate) };
-    this.#entries.set(keyOf(scope, certificate.der), entry);
+    const key = keyOf(scope, certificate.der);
+    this.#entries.delete(key);
+    this.#entries.set(key, entry);
     if (this.#entries.size > this.#capacity) {
       const [oldest] = this.#entries.keys();
       this.#entries.delete(oldest as string);
@@ -66,8 +69,14 @@ export class ChainMemory {
   }
 }
 
+/**
+ * A short name for the bytes, to find them by: the bytes themselves are compared afterwards, so a
+ * collision (FNV-1a is no cryptographic hash) costs a verification and nothing else.
+ */
 function keyOf(scope: string | number, der: Uint8Array): string {
-  return `${scope} ${String.fromCharCode(...der)}`;
+  let hash = 0x811c9dc5;
+  for (const byte of der) hash = Math.imul(hash ^ byte, 0x01000193);
+  return `${scope} ${hash >>> 0} ${der.length}`;
 }
 
 /** Its own copy of every byte: views would keep the whole document of the first sighting alive. */

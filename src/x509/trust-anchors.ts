@@ -28,12 +28,15 @@ const PEM = /-----BEGIN CERTIFICATE-----([A-Za-z0-9+/=\s]+?)-----END CERTIFICATE
  * TypeError, never a silent "no anchors".
  */
 export function resolveTrustAnchors(anchors: readonly TrustAnchor[] | undefined): TrustAnchors {
-  const list = anchors ?? [{ sha256: AWS_NITRO_ROOT_G1_SHA256 }];
+  return anchors === undefined ? AWS_ANCHORS : readAnchors(anchors);
+}
+
+function readAnchors(list: readonly TrustAnchor[]): TrustAnchors {
   if (!Array.isArray(list) || list.length === 0)
     throw new TypeError('trustAnchors must be a list of at least one anchor');
   const pins: Bytes[] = [];
   const certificates: Bytes[] = [];
-  for (const anchor of list as readonly TrustAnchor[]) {
+  for (const anchor of list) {
     if (typeof anchor === 'string') certificates.push(...readPem(anchor));
     else if (anchor instanceof Uint8Array && anchor.length > 0)
       certificates.push(copyBytes(anchor));
@@ -76,3 +79,5 @@ function readPin(hex: unknown): Bytes {
     throw new TypeError('a pin is the SHA-256 of a certificate, 64 hex digits');
   return pin;
 }
+
+const AWS_ANCHORS: TrustAnchors = readAnchors([{ sha256: AWS_NITRO_ROOT_G1_SHA256 }]);
