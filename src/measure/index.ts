@@ -1,9 +1,12 @@
+export { type AlignedPair, alignEvents } from './align-events.js';
 export { authenticodeDigests, authenticodePieces } from './authenticode.js';
+export { formatAwsMeasurements } from './aws-format.js';
 export { BANK_ALGORITHMS, type BankAlgorithm, type BankName } from './bank-algorithms.js';
 export type { BootImage } from './boot-chain.js';
 export { type ByteSource, blobSource, bytesSource } from './byte-source.js';
 export { checkEventData, checkEventDataFlow, type EventDataCheck } from './check-event-data.js';
 export { type DecodedEvent, type DecodedSignature, decodeEvent } from './decode-event.js';
+export { type ComparableSet, diffMeasurements, type PcrDifference } from './diff-measurements.js';
 export {
   type DigestJob,
   type Piece,
@@ -18,6 +21,11 @@ export {
   parseEventLog,
 } from './event-log.js';
 export { EVENT_TYPE, eventTypeName } from './event-types.js';
+export {
+  type ExplainableEvent,
+  explainableEvents,
+  explainPcrMismatch,
+} from './explain-pcr-mismatch.js';
 export { explainPcrs, explainPcrsFlow, type PcrExplanation } from './explain-pcrs.js';
 export type { GptPartition } from './gpt.js';
 export type { CreateHasher, Hasher } from './hasher.js';
@@ -28,6 +36,11 @@ export {
   type UkiMeasurement,
 } from './measure-uki.js';
 export { extendAll, type MeasuredEvent, type MeasuredEventKind } from './measured-event.js';
+export {
+  type ManifestNames,
+  type MeasurementManifest,
+  toMeasurementManifest,
+} from './measurement-manifest.js';
 export { createNobleHasher } from './noble-hasher.js';
 export { findSection, type PeImage, type PeSection, readPeImage } from './pe-image.js';
 export { readSignatureCertificates } from './pe-signature.js';
