@@ -31,7 +31,9 @@ describe('the fuzz suite', () => {
 
   it('finds a verifier that accepts what was changed', async () => {
     const accept = (() => ({})) as unknown as typeof verifyAttestationSync;
-    await expect(run(accept)).rejects.toThrow(/accepted, although[^]*FUZZ_SEED=\d+ FUZZ_ROUND=0/);
+    await expect(run(accept)).rejects.toThrow(
+      /accepted, although[\s\S]*FUZZ_SEED=\d+ FUZZ_ROUND=0/,
+    );
   });
 
   it('finds a verifier that throws something else', async () => {
@@ -56,10 +58,10 @@ describe('the fuzz suite', () => {
     const kept: Uint8Array[] = [];
     await expect(
       run(() => {
-        kept.push(new Uint8Array(65 * 1024 * 1024));
+        kept.push(new Uint8Array(96 * 1024 * 1024));
         throw new AttestationError('cbor.malformed');
       }),
-    ).rejects.toThrow(/65\.\d MiB/);
+    ).rejects.toThrow(/ms and (8|9)\d\.\d MiB/);
   });
 
   it('finds two ways in that disagree', async () => {
