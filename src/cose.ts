@@ -63,7 +63,11 @@ export function parseEnvelope(bytes: Uint8Array, note: Note): UnverifiedEnvelope
 }
 
 function checkProtectedHeader(protectedBytes: Uint8Array): void {
-  const header = decodeCbor(protectedBytes, 'protected header');
+  // RFC 9052, 3: an empty header may be written as an empty byte string.
+  const header =
+    protectedBytes.length === 0
+      ? new CborMap(new Map())
+      : decodeCbor(protectedBytes, 'protected header');
   if (!(header instanceof CborMap)) malformed('protected header as map', describeCbor(header));
   if (header.has(LABEL_CRIT)) malformed('no critical headers', 'crit (RFC 9052, 3.1)');
   const algorithm = header.get(LABEL_ALG);

@@ -38,7 +38,7 @@ export function printReport(
   line();
   if (report.claims) printClaims(report.claims, report, line);
   if (report.time?.source === 'document')
-    line('Judged at the document\u2019s own timestamp: this says nothing about freshness.');
+    line('Judged at the document\u2019s own timestamp: its age was not judged.');
   if (report.time?.source === 'given') line(`Judged at ${iso(report.time.nowMs)}, as given.`);
   for (const sentence of report.proven) line(`${style.good('proven')}      ${printable(sentence)}`);
   for (const sentence of report.notProven)
