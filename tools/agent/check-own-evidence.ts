@@ -1,4 +1,4 @@
-import { decode } from 'cbor-x/decode';
+import { decode } from 'cbor-x/decode-no-eval';
 import { inspectAttestation } from 'tee-verify';
 import { ToolError } from '../common/tool-error.js';
 import type { AttestationBundle } from './bundle.js';

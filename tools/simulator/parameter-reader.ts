@@ -16,13 +16,14 @@ export class ParameterReader {
   /** The next parameter; `code` (default TPM_RC_SIZE) when it is not well-formed. */
   next<T>(read: (reader: ByteReader) => T, code: number = TPM_RC.SIZE): T {
     this.#number++;
-    const before = this.#reader.left;
     try {
       return read(this.#reader);
     } catch (error) {
       if (error instanceof TpmFailure) throw error;
       if (!(error instanceof Error) || error.name !== 'AttestationError') throw error;
-      return this.fail(before === 0 ? TPM_RC.INSUFFICIENT : code);
+      // Too few bytes are one thing, a size above the field's limit another.
+      const { expected = '' } = error as { expected?: string };
+      return this.fail(/: \d+ bytes$/.test(expected) ? TPM_RC.INSUFFICIENT : code);
     }
   }
 
