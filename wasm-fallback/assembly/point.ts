@@ -3,12 +3,13 @@
 // Weierstrass curves" (hyperelliptic.org/EFD/g1p/auto-shortw-jacobian-3.html), reordered so that
 // subtractions ride on a multiplication's carries.
 //
-// Bounds, in units of 2^28 for a limb and of p for a value. They hold for every coordinate of every
-// point here, and are what bounds.test.ts starts from, and proves again for what comes out:
-//   limbs of X, Y, Z in [0, 1), the top limb signed and small; -10 p < X, Y, Z < 4 p.
-// The product of two operands may have limbs up to 9 x 1 (P-384: 14 * 9 * 2^56 < 2^63), so one factor
-// may be a sum such as 3 (X + delta), of limbs up to 6. All sums fit 32 bits: limbs up to 7.
-// Reduction brings every product to (-1 p / 2, 3 p / 2), whatever operands these bounds admit.
+// Bounds. For every coordinate of every point:
+//   limbs in [0, 2^28), the top one signed and small; -10 p <= X, Y, Z <= 4 p.
+// For the affine points that are added: values in [-3 p, 3 p], limbs in (-2^28, 2^28).
+// bounds.test.ts starts from these and proves them again for what comes out, and that nothing on the
+// way leaves its word. In short: limbs up to 9 * 2^28 times limbs up to 2^28 stay below 2^63 (14
+// products of 9 * 2^56), and no sum here, such as 3 (X + delta), has limbs above 6 * 2^28, which fit
+// 32 bits. Reduction brings every product of such operands to [-3 p, 3 p].
 
 import { VECTOR } from './curve';
 import { addShl, isZero, mul, mulSub, shlSub, sqr, sqrSub } from './field';
