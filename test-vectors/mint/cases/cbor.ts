@@ -143,14 +143,15 @@ async function payload(kit: CaseKit): Promise<void> {
   await row('cbor.duplicate-key', 'duplicate-pcr-index', 'PCR4 twice', {
     fields: { nitrotpm_pcrs: map(...pcrEntries, [int(4), bstr(ZERO_PCR)]) },
   });
-  await row(
-    'cbor.duplicate-key',
-    'duplicate-pcr-index-nested',
-    'a key twice in a nested unknown map',
-    {
-      extra: [[tstr('x'), map([int(1), int(1)], [int(1), int(2)])]],
-    },
-  );
+  await row('cbor.duplicate-key', 'duplicate-pcr-index-wide', 'PCR4 twice, once in a longer head', {
+    fields: { nitrotpm_pcrs: map(...pcrEntries, [int(4, 1), bstr(ZERO_PCR)]) },
+  });
+  await row('cbor.duplicate-key', 'duplicate-key-wide', 'nonce twice, once in a longer head', {
+    extra: [[tstr('nonce', 2), bstr(kit.nonce)]],
+  });
+  await row('cbor.duplicate-key', 'duplicate-nested-key', 'a key twice in a nested unknown map', {
+    extra: [[tstr('x'), map([int(1), int(1)], [int(1), int(2)])]],
+  });
   for (const [id, title, bytes] of [
     ['invalid', 'a byte that is never UTF-8', [0x69, 0xff]],
     ['overlong', 'an overlong encoding', [0xc0, 0x80]],

@@ -142,6 +142,23 @@ async function trailingFields(kit: CaseKit): Promise<void> {
   await whole('in-tbs', 'a field after the extensions', {
     tbs: (tbs) => withTrailing(tbs, NULL_DER),
   });
+  const withNull = algorithm(OID.ecdsaWithSha384, NULL_DER);
+  await whole('in-algorithm', 'parameters NULL in both algorithms', {
+    parts: () => ({ signature: withNull }),
+    outerAlgorithm: withNull,
+  });
+  await parts('in-name', 'a third field in an attribute of the subject', (p) => ({
+    subject: sequence(
+      tlv(0x31, sequence(oid('550403'), tlv(0x0c, hex('61')), NULL_DER)),
+      ...children(p.subject),
+    ),
+  }));
+  await parts('in-key-algorithm', 'a third field in the algorithm of the key', (p) => ({
+    subjectPublicKeyInfo: sequence(
+      algorithm(OID.ecPublicKey, oid(OID.secp384r1), NULL_DER),
+      children(p.subjectPublicKeyInfo)[1] as Uint8Array,
+    ),
+  }));
   await parts('in-validity', 'a third time in Validity', (p) => ({
     validity: withTrailing(p.validity, time(kit.nowMs + 86_400_000)),
   }));
