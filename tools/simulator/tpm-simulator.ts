@@ -83,6 +83,11 @@ export class TpmSimulator {
     this.moduleId = nsm.moduleId;
   }
 
+  /** TPM_ALGs of the PCR banks. */
+  get banks(): readonly number[] {
+    return this.#state.pcrs.algorithms;
+  }
+
   /** A connection within this process. Each has a place of its own in the queue of commands. */
   async transport(): Promise<TpmTransport> {
     return openDeviceTransport('simulator', { openFile: async () => this.#openFile() });
