@@ -1,24 +1,12 @@
 import { equalBytes } from '../bytes/bytes.js';
 import { encodeHex } from '../bytes/hex.js';
 import { type Flow, runFlow } from '../crypto/flow.js';
+import type { PcrExplanation } from '../result/event-log-report.js';
 import type { BankName } from './bank-algorithms.js';
 import type { EventLog } from './event-log.js';
 import { type DigestFunction, replay } from './replay-event-log.js';
 
-/** Whether an event log accounts for one signed PCR. */
-export interface PcrExplanation {
-  readonly pcr: number;
-  /** True when replaying the log gives exactly the signed value. */
-  readonly explained: boolean;
-  /** How many events of the log extend this PCR. */
-  readonly eventCount: number;
-  /** Lower-case hex. */
-  readonly signed: string;
-  /** What the replay gives, lower-case hex. */
-  readonly replayed: string;
-  /** Why it may differ, when it does. */
-  readonly note?: string;
-}
+export type { PcrExplanation };
 
 /**
  * Replays a log against **signed** PCR values (index → bytes) and says for each whether the log

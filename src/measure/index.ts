@@ -59,4 +59,5 @@ export {
   type StubProfile,
   type StubProfileName,
 } from './stub-profiles.js';
+export { printable } from './text.js';
 export { encodeVariableData, parseVariableData, type UefiVariable } from './uefi-variable.js';

@@ -34,7 +34,7 @@ export function decodeAscii(bytes: Uint8Array): string {
 
 /**
  * A text from an untrusted source, fit for a terminal or a page: control characters, lone
- * surrogates and whatever turns the direction of writing appear as \\uXXXX; at most `max` characters.
+ * surrogates and whatever turns the direction of writing appear as \uXXXX; at most `max` characters.
  */
 export function printable(text: string, max = 512): string {
   const shown = text

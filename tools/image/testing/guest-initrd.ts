@@ -3,13 +3,12 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { runCommand } from './run-command.js';
 
-/** What the guest runs: it prints its PCRs, its event log and its Secure Boot variables, and stops. */
+/** What the guest runs: it prints its PCRs and its event log, and stops. */
 const INIT = `#!/bin/busybox sh
 /bin/busybox mount -t proc proc /proc
 /bin/busybox mount -t sysfs sysfs /sys
 /bin/busybox mount -t devtmpfs dev /dev
 /bin/busybox mount -t securityfs securityfs /sys/kernel/security
-/bin/busybox mount -t efivarfs efivarfs /sys/firmware/efi/efivars
 exec >/dev/ttyS0 2>&1
 echo
 echo TEE-BEGIN
@@ -17,11 +16,6 @@ for i in 0 1 2 3 4 5 6 7 8 9 10 11 12 13 14 15 16 17 18 19 20 21 22 23; do
   echo "PCR $i $(/bin/busybox cat /sys/class/tpm/tpm0/pcr-sha384/$i)"
 done
 echo CMDLINE "$(/bin/busybox cat /proc/cmdline)"
-for f in PK-8be4df61-93ca-11d2-aa0d-00e098032b8c KEK-8be4df61-93ca-11d2-aa0d-00e098032b8c \\
-         db-d719b2cb-3d3a-4596-a3bc-dad00e67656f dbx-d719b2cb-3d3a-4596-a3bc-dad00e67656f; do
-  p=/sys/firmware/efi/efivars/$f
-  [ -e $p ] && echo "VARIABLE \${f%%-*} $(/bin/busybox tail -c +5 $p | /bin/busybox base64 -w 0)"
-done
 echo "LOG $(/bin/busybox base64 -w 0 /sys/kernel/security/tpm0/binary_bios_measurements)"
 echo TEE-END
 /bin/busybox poweroff -f

@@ -20,8 +20,6 @@ export interface GuestReport {
   readonly eventLog: Uint8Array;
   /** The kernel's command line as it came to be. */
   readonly commandLine: string;
-  /** PK, KEK, db and dbx, where they exist, without efivarfs' attributes. */
-  readonly variables: ReadonlyMap<string, Uint8Array>;
 }
 
 /** How to boot. */
@@ -169,7 +167,6 @@ function parseReport(text: string): GuestReport {
     pcrs: new Map(pairs('PCR').map(([index, hex]) => [Number(index), hex.toLowerCase()])),
     eventLog: base64(lines('LOG')[0]),
     commandLine: lines('CMDLINE')[0] ?? '',
-    variables: new Map(pairs('VARIABLE').map(([name, value]) => [name, base64(value)])),
   };
 }
 

@@ -1,0 +1,23 @@
+import { Command } from 'commander';
+import { reportError } from './cli-outcome.js';
+import { diffCommand } from './diff-command.js';
+import { eventlogCommand } from './eventlog-command.js';
+import { measureCommand } from './measure-command.js';
+
+const program = new Command('tee-image')
+  .description('Measure images before they boot, and explain what booted')
+  .addHelpText('after', '\ntee-image <command> --help explains a command, with examples.')
+  .showHelpAfterError('(--help explains the options)')
+  .enablePositionalOptions();
+
+for (const command of [measureCommand(), eventlogCommand(), diffCommand()])
+  program.addCommand(command.copyInheritedSettings(program));
+
+// commander would exit by itself; output that is still on its way would be cut.
+for (const command of [program, ...program.commands]) command.exitOverride();
+
+try {
+  await program.parseAsync();
+} catch (error) {
+  process.exitCode = reportError(error);
+}
