@@ -557,6 +557,29 @@ describe('ChainMemory', () => {
     expect(new Set(ids).size).toBe(4);
   });
 
+  it('tells certificates apart that share their short name', () => {
+    // FNV-1a is no cryptographic hash: collisions are found in no time, and must not matter.
+    const fnv = (bytes: Uint8Array): number =>
+      bytes.reduce((hash, byte) => Math.imul(hash ^ byte, 0x01000193), 0x811c9dc5);
+    const seen = new Map<number, Uint8Array>();
+    let pair: readonly [Uint8Array, Uint8Array] | undefined;
+    for (let i = 0; pair === undefined; i++) {
+      const bytes = root.der.slice();
+      new DataView(bytes.buffer).setUint32(40, i * 2_654_435_761);
+      const other = seen.get(fnv(bytes));
+      if (other !== undefined) pair = [other, bytes];
+      seen.set(fnv(bytes), bytes);
+    }
+    const [one, two] = pair;
+    const memory = new ChainMemory();
+    const { id } = memory.remember('scope', { ...a, der: one });
+    expect(memory.recall('scope', one)?.id).toBe(id);
+    expect(memory.recall('scope', two)).toBeUndefined();
+    memory.remember('scope', { ...b, der: two });
+    expect(memory.recall('scope', two)?.certificate.serialHex).toBe(b.serialHex);
+    expect(memory.recall('scope', one)?.id ?? id).toBe(id);
+  });
+
   it('keeps its own bytes', () => {
     const memory = new ChainMemory();
     const bytes = root.der.slice();
