@@ -6,6 +6,7 @@ import {
   ProgressLine,
   readInput,
   reportError,
+  tolerateClosedPipe,
   writeOutput,
 } from '../common/command-line.js';
 import { ToolError } from '../common/tool-error.js';
@@ -226,6 +227,7 @@ function checkStandardInput(flags: AttestFlags): void {
 }
 
 // No top-level await: the single-file executable runs this as CommonJS.
+tolerateClosedPipe();
 main(process.argv.slice(2)).then(
   (status) => {
     process.exitCode = status;

@@ -109,6 +109,14 @@ export function reportError(program: string, error: unknown): number {
   return isUsage ? EXIT.usage : EXIT.failed;
 }
 
+/** `tool --help | head` closes the pipe early: that is not an error of the tool. */
+export function tolerateClosedPipe(): void {
+  process.stdout.on('error', (error: NodeJS.ErrnoException) => {
+    if (error.code === 'EPIPE') process.exit(process.exitCode ?? EXIT.failed);
+    throw error;
+  });
+}
+
 /** A line on standard error that says what is being done; nothing when that is no terminal. */
 export class ProgressLine {
   readonly #visible = process.stderr.isTTY === true;

@@ -2,7 +2,14 @@ import { Command } from 'commander';
 import { decodeHex } from 'tee-verify/bytes';
 import { parseTpmAddress } from '../agent/transport/open-transport.js';
 import type { SocketAddress } from '../agent/transport/socket-transport.js';
-import { EXIT, onInterrupt, readInput, reportError, writeOutput } from '../common/command-line.js';
+import {
+  EXIT,
+  onInterrupt,
+  readInput,
+  reportError,
+  tolerateClosedPipe,
+  writeOutput,
+} from '../common/command-line.js';
 import { ToolError } from '../common/tool-error.js';
 import packageJson from '../package.json' with { type: 'json' };
 import { bootFromManifest, replayBoot } from './boot-state.js';
@@ -154,6 +161,7 @@ function collect(value: string, previous: readonly string[]): readonly string[] 
   return [...previous, value];
 }
 
+tolerateClosedPipe();
 main(process.argv.slice(2)).then(
   (status) => {
     process.exitCode = status;
