@@ -30,6 +30,12 @@ const CODE_TABLES = [
     text: 'An `AttestationError` carries one of these as `code`; a report carries them in its steps. The part before the dot is the step that found it.',
   },
   {
+    module: 'build/src/result/measurement-codes.js',
+    export: 'MEASUREMENT_CODES',
+    heading: 'tee-verify/measure',
+    text: 'An `AttestationError` of measuring and of event logs carries one of these.',
+  },
+  {
     module: 'build/tools/common/codes.js',
     export: 'TOOL_CODES',
     heading: 'tee-tools',

@@ -7,22 +7,25 @@ export type {
   SyncCrypto,
 } from './crypto/provider.js';
 export { createWebCryptoProvider } from './crypto/webcrypto-provider.js';
-export {
-  type DescribedCertificate,
-  describeEvidence,
-  type EvidenceDescription,
-} from './describe-evidence.js';
 export type { EvidenceInput } from './evidence.js';
 export { inspectAttestation } from './inspect-attestation.js';
 export type { ManifestInput } from './manifest/parse-manifest.js';
 export type { ManifestKeys } from './manifest/signed-manifest.js';
-export { pcrMeaning } from './nitro/pcr-meaning.js';
 export type { VerifyOptions } from './options.js';
 export type { VerifiedClaims } from './proven-claims.js';
 export type { Appraisal, PcrComparison, SetComparison } from './result/appraisal.js';
 export { AttestationError, type ErrorDetails } from './result/attestation-error.js';
 export type { CertificateClaims, Claims, QuoteClaims } from './result/claims.js';
-export { CODES, type Code, type CodeFacts, isCode, type Step } from './result/codes.js';
+export {
+  CODES,
+  type Code,
+  type CodeFacts,
+  isCode,
+  type Step,
+  type VerificationCode,
+} from './result/codes.js';
+export type { EventLogFindings, PcrExplanation } from './result/event-log-report.js';
+export type { MeasurementCode } from './result/measurement-codes.js';
 export type { Report, StepResult, StepState, Verdict } from './result/report.js';
 export type { VerificationTime } from './result/verification-time.js';
 export { verifyAttestation } from './verify-attestation.js';

@@ -3,7 +3,7 @@ import { encodeHex } from './bytes/hex.js';
 import type { SenderClaims } from './evidence.js';
 import type { VerifiedDocument } from './nitro/document.js';
 import { AttestationError } from './result/attestation-error.js';
-import type { Code } from './result/codes.js';
+import type { VerificationCode } from './result/codes.js';
 import type { Note } from './result/note.js';
 
 /**
@@ -30,7 +30,7 @@ export function compareSenderClaims(
 }
 
 function compare(
-  code: Code,
+  code: VerificationCode,
   field: string,
   signed: Uint8Array | undefined,
   claimed: Uint8Array,

@@ -1,6 +1,7 @@
 import { judgeEnvelopeSignature, parseEnvelope, startEnvelopeSignature } from './cose.js';
 import type { Engine } from './crypto/engine.js';
 import type { Flow } from './crypto/flow.js';
+import { explainByEvents } from './event-log-findings.js';
 import { type EvidenceInput, parseEvidence } from './evidence.js';
 import { checkFreshness } from './freshness.js';
 import { appraise, checkDebugMode } from './manifest/appraise.js';
@@ -70,10 +71,14 @@ export function* verifyEvidence(
   yield* report.run('freshness', (note) => checkFreshness(document, options.freshness, time, note));
   const debugMode = yield* report.part('pcr', (note) => checkDebugMode(document, allowDebug, note));
   report.prove({ debugMode });
+  const { findings, explain } = yield* report.run('eventlog', (note) =>
+    explainByEvents(evidence.eventLog, document, manifest, engine, note),
+  );
+  report.explained(evidence.eventLog !== undefined, findings);
   if (manifest === undefined) report.skip('pcr', 'PCRs were not compared: no manifest was given');
   else
     yield* report.run('pcr', (note) =>
-      appraise(document, manifest, time, allowPartialManifest, note, report.compared),
+      appraise(document, manifest, time, allowPartialManifest, note, explain, report.compared),
     );
   return document;
 }

@@ -1,6 +1,9 @@
 import type { Command } from 'commander';
-import { CODES, isCode } from '../../src/index.js';
+import { CODES, type CodeFacts } from '../../src/index.js';
+import { MEASUREMENT_CODES } from '../../src/result/measurement-codes.js';
 import { UsageError } from './exit.js';
+
+const ALL: Readonly<Record<string, CodeFacts>> = { ...CODES, ...MEASUREMENT_CODES };
 
 /** `tee-verify explain [code]`: what a code means and what to do. */
 export function addExplainCommand(program: Command): void {
@@ -10,13 +13,14 @@ export function addExplainCommand(program: Command): void {
     .argument('[code]', 'e.g. x509.expired')
     .action((code: string | undefined) => {
       if (code === undefined) {
-        for (const { code: name, meaning } of Object.values(CODES))
+        for (const { code: name, meaning } of Object.values(ALL))
           process.stdout.write(`${name.padEnd(36)} ${meaning}\n`);
         return;
       }
-      if (!isCode(code))
+      const facts = Object.hasOwn(ALL, code) ? ALL[code] : undefined;
+      if (facts === undefined)
         throw new UsageError(`unknown code ${JSON.stringify(code)}${suggest(code)}`);
-      const { step, meaning, hint } = CODES[code];
+      const { step, meaning, hint } = facts;
       process.stdout.write(
         `${code}\n  step     ${step}\n  meaning  ${meaning}\n  what to do  ${hint}\n`,
       );
@@ -25,7 +29,7 @@ export function addExplainCommand(program: Command): void {
 
 function suggest(code: string): string {
   const step = code.split('.')[0];
-  const near = Object.keys(CODES).filter((known) => known.startsWith(`${step}.`));
+  const near = Object.keys(ALL).filter((known) => known.startsWith(`${step}.`));
   return near.length > 0
     ? `; codes of this step: ${near.join(', ')}`
     : '; run "tee-verify explain" for the list';

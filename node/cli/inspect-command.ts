@@ -1,10 +1,7 @@
 import type { Command } from 'commander';
-import {
-  AttestationError,
-  describeEvidence,
-  type EvidenceDescription,
-  pcrMeaning,
-} from '../../src/index.js';
+import { describeEvidence, type EvidenceDescription } from '../../src/describe-evidence.js';
+import { AttestationError } from '../../src/index.js';
+import { pcrMeaning } from '../../src/nitro/pcr-meaning.js';
 import { EXIT } from './exit.js';
 import { readInput } from './read-input.js';
 import { printable, type Style, styleFor } from './style.js';

@@ -12,6 +12,7 @@ const TITLES: Readonly<Record<string, string>> = {
   quote: 'TPM quote',
   bundle: 'Bundle agrees with what was signed',
   freshness: 'Freshness',
+  eventlog: 'Event log explains the PCRs',
   pcr: 'PCRs match the manifest',
   crypto: 'Cryptography',
 };
@@ -32,8 +33,10 @@ export function printReport(
     for (const check of step.checks) line(style.dim(`      ${printable(check)}`));
     if (step.step === 'x509' && step.state === 'passed' && report.claims)
       printChain(report.claims, line, style);
-    if (step.step === 'pcr' && report.appraisal)
+    if (step.step === 'pcr' && report.appraisal) {
       for (const pcr of report.appraisal.pcrs) printPcr(pcr, line, style);
+      for (const sentence of report.appraisal.explanation) line(`      ${printable(sentence)}`);
+    }
   }
   line();
   if (report.claims) printClaims(report.claims, report, line);

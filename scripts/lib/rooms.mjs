@@ -28,7 +28,7 @@ const MAY_IMPORT = {
   der: COMMON,
   ...Object.fromEntries(STEPS.map((step) => [step, DECODERS])),
   evidence: [...DECODERS, ...STEPS],
-  checks: PROVEN,
+  checks: [...PROVEN, 'manifest'],
   manifest: PROVEN,
   result: [...PROVEN, 'manifest'],
   options: [...PROVEN, 'checks', 'manifest', 'crypto'],
@@ -41,8 +41,14 @@ const MAY_IMPORT = {
 const ROOM_FILES = {
   // Codes, the error, and the plain types of a report: words without logic.
   vocabulary: [
-    ...['result/codes', 'result/attestation-error', 'result/report', 'result/appraisal'],
-    ...['result/claims', 'result/note', 'result/verification-time'],
+    ...[
+      'result/codes',
+      'result/measurement-codes',
+      'result/attestation-error',
+      'result/report',
+      'result/appraisal',
+    ],
+    ...['result/event-log-report', 'result/claims', 'result/note', 'result/verification-time'],
   ],
   'crypto-interface': [
     ...['crypto/provider', 'crypto/algorithms', 'crypto/curve', 'crypto/engine', 'crypto/flow'],
@@ -53,7 +59,7 @@ const ROOM_FILES = {
   cose: ['cose'],
   evidence: ['evidence'],
   // What is judged over verified values, beside the steps.
-  checks: ['freshness', 'proven-claims', 'sender-claims'],
+  checks: ['event-log-findings', 'freshness', 'proven-claims', 'sender-claims'],
   options: ['options'],
   verify: ['verify'],
   // The public functions around the main flow.

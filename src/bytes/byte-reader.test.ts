@@ -4,7 +4,7 @@ import { expectCode, valueOrCode } from '../test-support/rejection.js';
 import { ByteReader } from './byte-reader.js';
 import { ByteWriter } from './byte-writer.js';
 
-const CODES = { truncated: 'quote.malformed', trailing: 'eventlog.truncated' } as const;
+const CODES = { truncated: 'quote.malformed', trailing: 'quote.signature-malformed' } as const;
 const readerOf = (bytes: ArrayLike<number>, endian: 'big' | 'little' = 'big'): ByteReader =>
   new ByteReader(Uint8Array.from(bytes), 'THING', CODES, endian);
 
@@ -104,7 +104,7 @@ describe('ByteReader', () => {
   });
 
   it('says what follows the end, and which field was short', () => {
-    const trailing = expectCode(() => readerOf([1]).end(), 'eventlog.truncated');
+    const trailing = expectCode(() => readerOf([1]).end(), 'quote.signature-malformed');
     expect(trailing.actual).toContain('1 more bytes');
     const short = expectCode(() => readerOf([1]).u16('magic'), 'quote.malformed');
     expect(short.expected).toContain('THING magic');

@@ -1,12 +1,12 @@
 import { AttestationError } from '../result/attestation-error.js';
-import type { Code } from '../result/codes.js';
+import type { CodeRow } from '../result/codes.js';
 
 /** What a reader says when the bytes end early or go on too long. */
 export interface ByteReaderCodes {
   /** Given when a read goes past the end. */
-  readonly truncated: Code;
+  readonly truncated: CodeRow;
   /** Given by `end()` when bytes are left. */
-  readonly trailing: Code;
+  readonly trailing: CodeRow;
 }
 
 /**
@@ -86,7 +86,7 @@ export class ByteReader {
   }
 
   /** Throws with the field's name and offset. */
-  fail(code: Code, field: string, expected: string, actual: string): never {
+  fail(code: CodeRow, field: string, expected: string, actual: string): never {
     throw new AttestationError(code, {
       expected: `${this.what} ${field}: ${expected}`,
       actual: `${actual} (offset ${this.#at})`,

@@ -9,6 +9,8 @@ import type { CryptoProvider, HashAlgorithm, SignatureAlgorithm, SyncCrypto } fr
  */
 export interface Engine {
   readonly name: string;
+  /** Whether every answer comes at once. */
+  readonly isSynchronous: boolean;
   digest(algorithm: HashAlgorithm, data: Uint8Array): MaybePromise<Uint8Array>;
   verify(
     algorithm: SignatureAlgorithm,
@@ -29,6 +31,7 @@ const DIGEST_BYTES: Readonly<Record<HashAlgorithm, number>> = {
 export function createEngine(name: string, crypto: CryptoProvider | SyncCrypto): Engine {
   return {
     name,
+    isSynchronous: !('name' in crypto),
     digest: (algorithm, data) =>
       guard(
         () => crypto.digest(algorithm, data),

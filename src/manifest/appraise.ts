@@ -9,6 +9,9 @@ import type { VerificationTime } from '../result/verification-time.js';
 import { checkCompleteness } from './completeness.js';
 import type { MeasurementSet, ReferenceManifest } from './reference-manifest.js';
 
+/** Says in sentences why a PCR differs from what these events of a set give. */
+type Explain = (pcr: number, events: MeasurementSet['events']) => readonly string[];
+
 const DEBUG_PCRS = [0, 1, 2] as const;
 
 /**
@@ -50,6 +53,7 @@ export function appraise(
   { nowMs }: VerificationTime,
   allowPartialManifest: boolean,
   note: Note,
+  explain: Explain | undefined,
   onComparison: (appraisal: Appraisal) => void,
 ): Appraisal {
   const { platform, pcrs } = document;
@@ -61,10 +65,15 @@ export function appraise(
   if (!allowPartialManifest) checkCompleteness(manifest, platform);
 
   const conclude = (set: MeasurementSet): Appraisal => {
+    const comparison = compare(document, set);
+    const explanation = comparison.pcrs
+      .filter(({ matches }) => !matches)
+      .flatMap(({ index }) => (set.events.length > 0 ? (explain?.(index, set.events) ?? []) : []));
     const appraisal: Appraisal = {
       manifestName: manifest.name,
       imageVersion: manifest.imageVersion,
-      ...compare(document, set),
+      ...comparison,
+      explanation,
     };
     onComparison(appraisal);
     return appraisal;

@@ -1,4 +1,5 @@
 import { AttestationError } from '../result/attestation-error.js';
+import { MEASUREMENT_CODES } from '../result/measurement-codes.js';
 import type { ByteSource } from './byte-source.js';
 import { normalizeCommandLine } from './command-line.js';
 import { type PeImage, type PeSection, readPeImage } from './pe-image.js';
@@ -54,14 +55,16 @@ export async function readBootChain(
     const image = await readPeImage(source);
     const isUki = image.sections.some((section) => section.name === '.linux');
     if (isUki && uki !== undefined)
-      throw new AttestationError('uki.several', { actual: `${uki.name} and ${name}` });
+      throw new AttestationError(MEASUREMENT_CODES['uki.several'], {
+        actual: `${uki.name} and ${name}`,
+      });
     const role = isUki ? 'uki' : uki === undefined ? 'loader' : 'addon';
     const loaded: LoadedImage = { name, image, role };
     images.push(loaded);
     if (isUki) uki = loaded;
   }
   if (uki === undefined)
-    throw new AttestationError('uki.not-a-uki', {
+    throw new AttestationError(MEASUREMENT_CODES['uki.not-a-uki'], {
       expected: 'a .linux section',
       actual: images
         .map(({ image }) => image.sections.map(({ name }) => name).join(' '))
@@ -87,7 +90,7 @@ async function readCommandLine(
   if (section === undefined) return undefined;
   const text = await readText(image, section);
   if (text === undefined)
-    throw new AttestationError('uki.command-line', {
+    throw new AttestationError(MEASUREMENT_CODES['uki.command-line'], {
       expected: '.cmdline of at most 64 KiB',
       actual: `${section.virtualSize} bytes`,
     });
@@ -106,7 +109,7 @@ async function readAddon(
   const line = await readCommandLine(image, sections, profile);
   const mismatch = uname !== undefined && addonUname !== undefined && uname !== addonUname;
   if (!profile.addons || line === undefined || other.length > 0 || mismatch)
-    throw new AttestationError('uki.addon-unsupported', {
+    throw new AttestationError(MEASUREMENT_CODES['uki.addon-unsupported'], {
       expected: profile.addons
         ? 'an addon with .cmdline, without other measured sections, with the .uname of the UKI'
         : `no image after the UKI (profile ${profile.name})`,

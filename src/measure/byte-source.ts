@@ -1,5 +1,6 @@
 import type { MaybePromise } from '../crypto/flow.js';
 import { AttestationError } from '../result/attestation-error.js';
+import { MEASUREMENT_CODES } from '../result/measurement-codes.js';
 
 /**
  * Bytes that can be read in parts, so that a UKI of 500 MB needs no 500 MB of memory. `read` gives
@@ -39,7 +40,7 @@ export async function readExactly(
   const inside = Number.isSafeInteger(offset) && offset >= 0 && offset + length <= source.size;
   const bytes = inside ? await source.read(offset, length) : undefined;
   if (bytes?.length !== length)
-    throw new AttestationError('pe.truncated', {
+    throw new AttestationError(MEASUREMENT_CODES['pe.truncated'], {
       expected: `${what}: ${length} bytes at offset ${offset}`,
       actual: inside ? `${bytes?.length} bytes` : `a file of ${source.size} bytes`,
     });

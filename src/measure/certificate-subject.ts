@@ -1,3 +1,4 @@
+import { MEASUREMENT_CODES } from '../result/measurement-codes.js';
 import { DER, DerReader } from '../x509/der.js';
 import { printable } from './text.js';
 
@@ -11,7 +12,9 @@ const ORGANIZATIONAL_UNIT = '55040b';
  */
 export function certificateSubject(der: Uint8Array): string | undefined {
   try {
-    const outer = new DerReader(der, 'certificate', 'esl.malformed').sequence('Certificate');
+    const outer = new DerReader(der, 'certificate', MEASUREMENT_CODES['esl.malformed']).sequence(
+      'Certificate',
+    );
     const tbs = outer.sequence('tbsCertificate');
     tbs.optional(0xa0, 'version');
     tbs.integer('serialNumber');

@@ -1,4 +1,5 @@
 import { AttestationError } from '../result/attestation-error.js';
+import { MEASUREMENT_CODES } from '../result/measurement-codes.js';
 import type { StubProfile } from './stub-profiles.js';
 
 const MAX_CHARACTERS = 32_768;
@@ -29,7 +30,7 @@ export function normalizeOverride(text: string, profile: StubProfile): string {
     line.length > MAX_CHARACTERS ||
     !isAscii(line)
   )
-    throw new AttestationError('uki.command-line', {
+    throw new AttestationError(MEASUREMENT_CODES['uki.command-line'], {
       expected: `1 to ${MAX_CHARACTERS} ASCII characters, not starting with @ or a control character`,
       actual: JSON.stringify(text.slice(0, 64)),
     });

@@ -1,6 +1,7 @@
 import { ByteReader } from '../bytes/byte-reader.js';
 import { encodeHex } from '../bytes/hex.js';
 import { AttestationError } from '../result/attestation-error.js';
+import { MEASUREMENT_CODES } from '../result/measurement-codes.js';
 import { certificateSubject } from './certificate-subject.js';
 import { formatDevicePath } from './device-path.js';
 import type { LoggedEvent } from './event-log.js';
@@ -35,7 +36,10 @@ export interface DecodedEvent {
   readonly undecodable?: string;
 }
 
-const CODES = { truncated: 'eventlog.truncated', trailing: 'eventlog.truncated' } as const;
+const CODES = {
+  truncated: MEASUREMENT_CODES['eventlog.truncated'],
+  trailing: MEASUREMENT_CODES['eventlog.truncated'],
+} as const;
 const MAX_SIGNATURES_SHOWN = 1024;
 
 /** Event tags that Linux's EFI stub, systemd-boot and systemd-stub write, by their ids. */

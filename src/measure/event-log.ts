@@ -1,6 +1,7 @@
 import { ByteReader } from '../bytes/byte-reader.js';
 import { copyBytes } from '../bytes/bytes.js';
 import { AttestationError } from '../result/attestation-error.js';
+import { MEASUREMENT_CODES } from '../result/measurement-codes.js';
 import { BANK_ALGORITHMS, type BankAlgorithm, type BankName } from './bank-algorithms.js';
 import { EVENT_TYPE, eventTypeName } from './event-types.js';
 
@@ -13,10 +14,13 @@ export const PCR_COUNT: number = 24;
 /** "No PCR": used by EV_NO_ACTION events such as Windows' trust point. */
 export const NO_PCR: number = 0xffffffff;
 
-const CODES = { truncated: 'eventlog.truncated', trailing: 'eventlog.truncated' } as const;
+const CODES = {
+  truncated: MEASUREMENT_CODES['eventlog.truncated'],
+  trailing: MEASUREMENT_CODES['eventlog.truncated'],
+} as const;
 const HEADER_CODES = {
-  truncated: 'eventlog.header-invalid',
-  trailing: 'eventlog.header-invalid',
+  truncated: MEASUREMENT_CODES['eventlog.header-invalid'],
+  trailing: MEASUREMENT_CODES['eventlog.header-invalid'],
 } as const;
 const SPEC_ID_03 = 'Spec ID Event03\0';
 const STARTUP_LOCALITY = 'StartupLocality\0';
@@ -57,9 +61,9 @@ export interface EventLog {
  * Source: TCG PC Client Platform Firmware Profile 1.06, 10.2 and 10.4.
  */
 export function parseEventLog(bytes: Uint8Array): EventLog {
-  if (bytes.length === 0) throw new AttestationError('eventlog.empty');
+  if (bytes.length === 0) throw new AttestationError(MEASUREMENT_CODES['eventlog.empty']);
   if (bytes.length > MAX_EVENT_LOG_BYTES)
-    throw new AttestationError('eventlog.too-large', {
+    throw new AttestationError(MEASUREMENT_CODES['eventlog.too-large'], {
       expected: `at most ${MAX_EVENT_LOG_BYTES} bytes`,
       actual: `${bytes.length} bytes`,
     });
@@ -71,7 +75,7 @@ export function parseEventLog(bytes: Uint8Array): EventLog {
   while (reader.left > 0) {
     if (events.length >= MAX_EVENTS)
       reader.fail(
-        'eventlog.limit-exceeded',
+        MEASUREMENT_CODES['eventlog.limit-exceeded'],
         'events',
         `at most ${MAX_EVENTS} events`,
         'one more event',
@@ -119,7 +123,7 @@ function readAgileEvent(
   // Some firmware declares every algorithm it has and writes digests of the active banks only.
   if (count === 0 || count > banks.length)
     reader.fail(
-      'eventlog.digest-set',
+      MEASUREMENT_CODES['eventlog.digest-set'],
       `event ${index}`,
       `1 to ${banks.length} digests`,
       `${count}`,
@@ -130,7 +134,7 @@ function readAgileEvent(
     const bank = banks.find(({ tpmAlgorithm }) => tpmAlgorithm === algorithm);
     if (bank === undefined || digests.has(bank.bank))
       reader.fail(
-        'eventlog.digest-set',
+        MEASUREMENT_CODES['eventlog.digest-set'],
         `event ${index}`,
         'banks of the header, each once',
         `algorithm 0x${algorithm.toString(16)}${bank === undefined ? '' : ' again'}`,
@@ -145,7 +149,12 @@ function readPcrAndType(reader: ByteReader, index: number): { pcr: number; type:
   const pcr = reader.u32(`event ${index} PCR`);
   const type = reader.u32(`event ${index} type`);
   if (pcr >= PCR_COUNT && !(pcr === NO_PCR && type === EVENT_TYPE.EV_NO_ACTION))
-    reader.fail('eventlog.pcr-index', `event ${index}`, `PCR 0 to ${PCR_COUNT - 1}`, `${pcr}`);
+    reader.fail(
+      MEASUREMENT_CODES['eventlog.pcr-index'],
+      `event ${index}`,
+      `PCR 0 to ${PCR_COUNT - 1}`,
+      `${pcr}`,
+    );
   return { pcr, type };
 }
 
@@ -159,13 +168,24 @@ function readHeader(data: Uint8Array): BankAlgorithm[] | undefined {
   const minor = reader.u8('specVersionMinor');
   const major = reader.u8('specVersionMajor');
   if (major !== 2)
-    reader.fail('eventlog.header-invalid', 'specVersion', 'version 2', `${major}.${minor}`);
+    reader.fail(
+      MEASUREMENT_CODES['eventlog.header-invalid'],
+      'specVersion',
+      'version 2',
+      `${major}.${minor}`,
+    );
   reader.u8('specErrata');
   reader.u8('uintnSize');
   const count = reader.u32('numberOfAlgorithms');
-  if (count === 0) reader.fail('eventlog.header-invalid', 'algorithms', 'at least one', 'none');
+  if (count === 0)
+    reader.fail(MEASUREMENT_CODES['eventlog.header-invalid'], 'algorithms', 'at least one', 'none');
   if (count > MAX_BANKS)
-    reader.fail('eventlog.limit-exceeded', 'algorithms', `at most ${MAX_BANKS}`, `${count}`);
+    reader.fail(
+      MEASUREMENT_CODES['eventlog.limit-exceeded'],
+      'algorithms',
+      `at most ${MAX_BANKS}`,
+      `${count}`,
+    );
   const banks: BankAlgorithm[] = [];
   for (let i = 0; i < count; i++) {
     const algorithm = reader.u16('algorithmId');
@@ -173,7 +193,7 @@ function readHeader(data: Uint8Array): BankAlgorithm[] | undefined {
     const bank = BANK_ALGORITHMS.find(({ tpmAlgorithm }) => tpmAlgorithm === algorithm);
     if (bank === undefined || bank.digestBytes !== size || banks.includes(bank))
       reader.fail(
-        'eventlog.header-invalid',
+        MEASUREMENT_CODES['eventlog.header-invalid'],
         'algorithms',
         'known hash algorithms with their sizes, each once',
         `0x${algorithm.toString(16)} with ${size} bytes`,
@@ -201,7 +221,7 @@ function findStartupLocality(events: readonly LoggedEvent[]): number {
     const locality = event.data[16];
     const valid = event.data.length === 17 && locality !== undefined && locality <= 4;
     if (!valid || found !== undefined || extended || event.pcr !== 0)
-      throw new AttestationError('eventlog.startup-locality', {
+      throw new AttestationError(MEASUREMENT_CODES['eventlog.startup-locality'], {
         expected: 'one event with a locality of 0 to 4, in PCR0, before its first extend',
         actual: `event ${event.index}: ${event.data.length} bytes, locality ${locality}, PCR${event.pcr}${
           found === undefined ? '' : ', repeated'

@@ -1,8 +1,12 @@
 import { ByteReader } from '../bytes/byte-reader.js';
+import { MEASUREMENT_CODES } from '../result/measurement-codes.js';
 import { formatGuid } from './guid.js';
 import { decodeUtf16, printable } from './text.js';
 
-const CODES = { truncated: 'eventlog.truncated', trailing: 'eventlog.truncated' } as const;
+const CODES = {
+  truncated: MEASUREMENT_CODES['eventlog.truncated'],
+  trailing: MEASUREMENT_CODES['eventlog.truncated'],
+} as const;
 const MAX_PARTITIONS = 1024n;
 
 /** One partition of a measured GPT. */

@@ -1,3 +1,4 @@
+export { MEASUREMENT_CODES, type MeasurementCode } from '../result/measurement-codes.js';
 export { type AlignedPair, alignEvents } from './align-events.js';
 export { authenticodeDigests, authenticodePieces } from './authenticode.js';
 export { formatAwsMeasurements } from './aws-format.js';

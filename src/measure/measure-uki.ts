@@ -1,6 +1,7 @@
 import { asciiBytes } from '../bytes/bytes.js';
 import { encodeHex } from '../bytes/hex.js';
 import { AttestationError } from '../result/attestation-error.js';
+import { MEASUREMENT_CODES } from '../result/measurement-codes.js';
 import { authenticodePieces } from './authenticode.js';
 import { type BootChain, type BootImage, readBootChain } from './boot-chain.js';
 import { readExactly } from './byte-source.js';
@@ -200,7 +201,7 @@ class Measurement {
   async #planInnerKernel(): Promise<void> {
     const { uki, sections } = this.#chain;
     const section = sections.get('.linux');
-    if (section === undefined) throw new AttestationError('uki.not-a-uki');
+    if (section === undefined) throw new AttestationError(MEASUREMENT_CODES['uki.not-a-uki']);
     const kernel = await readPeImage(sectionSource(uki.image, section));
     const pieces = authenticodePieces(kernel).flatMap((piece) =>
       'offset' in piece ? sectionPieces(section, piece.offset, piece.length) : [piece],
@@ -220,7 +221,7 @@ class Measurement {
     for (const { name, image } of this.#chain.images) {
       const certificates = await readSignatureCertificates(image);
       if (certificates.length === 0)
-        throw new AttestationError('pe.not-signed', {
+        throw new AttestationError(MEASUREMENT_CODES['pe.not-signed'], {
           expected: `${name} signed`,
           actual: 'no signature',
         });
@@ -236,7 +237,9 @@ class Measurement {
       this.#checks.push(() => {
         const hex = encodeHex(digest());
         if (revoked.some(({ data }) => encodeHex(data) === hex))
-          throw new AttestationError('uki.revoked-by-dbx', { actual: `${name}: SHA-256 ${hex}` });
+          throw new AttestationError(MEASUREMENT_CODES['uki.revoked-by-dbx'], {
+            actual: `${name}: SHA-256 ${hex}`,
+          });
       });
     }
   }
@@ -309,7 +312,7 @@ class Measurement {
 }
 
 function notPredictable(actual: string): never {
-  throw new AttestationError('uki.not-predictable', { actual });
+  throw new AttestationError(MEASUREMENT_CODES['uki.not-predictable'], { actual });
 }
 
 const padding = (length: number): number => (4 - (length % 4)) % 4;

@@ -1,11 +1,15 @@
 import { ByteReader } from '../bytes/byte-reader.js';
 import { AttestationError } from '../result/attestation-error.js';
-import type { Code } from '../result/codes.js';
+import type { CodeRow } from '../result/codes.js';
+import { MEASUREMENT_CODES } from '../result/measurement-codes.js';
 import { type ByteSource, readExactly } from './byte-source.js';
 import type { Piece } from './digest-jobs.js';
 import { decodeAscii, printable } from './text.js';
 
-const CODES = { truncated: 'pe.truncated', trailing: 'pe.malformed' } as const;
+const CODES = {
+  truncated: MEASUREMENT_CODES['pe.truncated'],
+  trailing: MEASUREMENT_CODES['pe.malformed'],
+} as const;
 const MAX_SECTIONS = 256;
 const MAX_HEADER_BYTES = 1024 * 1024;
 /** How much larger a section may be in memory than in the file; the rest is zeros. */
@@ -65,7 +69,11 @@ export async function readPeImage(source: ByteSource): Promise<PeImage> {
   coff.take(12, 'TimeDateStamp to NumberOfSymbols');
   const optionalBytes = coff.u16('SizeOfOptionalHeader');
   if (sectionCount > MAX_SECTIONS)
-    fail('pe.limit-exceeded', `at most ${MAX_SECTIONS} sections`, `${sectionCount}`);
+    fail(
+      MEASUREMENT_CODES['pe.limit-exceeded'],
+      `at most ${MAX_SECTIONS} sections`,
+      `${sectionCount}`,
+    );
   const optionalOffset = peOffset + 24;
   const optional = await readExactly(source, optionalOffset, optionalBytes, 'optional header');
   const header = readOptionalHeader(optional, optionalOffset);
@@ -76,7 +84,7 @@ export async function readPeImage(source: ByteSource): Promise<PeImage> {
     header.sizeOfHeaders > Math.min(source.size, header.sizeOfImage, MAX_HEADER_BYTES)
   )
     fail(
-      'pe.malformed',
+      MEASUREMENT_CODES['pe.malformed'],
       `SizeOfHeaders from the section table's end (${tableOffset + table.length}) to the file's and the image's size`,
       `${header.sizeOfHeaders}`,
     );
@@ -94,7 +102,7 @@ export function findSection(image: PeImage, name: string): PeSection | undefined
     (section) => section.name === name && section.virtualSize > 0,
   );
   if (found.length > 1)
-    throw new AttestationError('uki.section-duplicate', {
+    throw new AttestationError(MEASUREMENT_CODES['uki.section-duplicate'], {
       expected: `one section ${name}`,
       actual: `${found.length}`,
     });
@@ -142,7 +150,11 @@ function readOptionalHeader(
   const header = reader(bytes, 'optional header');
   const magic = header.u16('Magic');
   if (magic !== 0x10b && magic !== 0x20b)
-    fail('pe.malformed', 'PE32 (0x10b) or PE32+ (0x20b)', `0x${magic.toString(16)}`);
+    fail(
+      MEASUREMENT_CODES['pe.malformed'],
+      'PE32 (0x10b) or PE32+ (0x20b)',
+      `0x${magic.toString(16)}`,
+    );
   header.take(54, 'fields up to SizeOfImage');
   const sizeOfImage = header.u32('SizeOfImage');
   const sizeOfHeaders = header.u32('SizeOfHeaders');
@@ -151,7 +163,11 @@ function readOptionalHeader(
   header.take(magic === 0x10b ? 24 : 40, 'fields up to NumberOfRvaAndSizes');
   const count = header.u32('NumberOfRvaAndSizes');
   if (count > 16 || count * 8 > header.left)
-    fail('pe.malformed', 'at most 16 data directories inside the header', `${count}`);
+    fail(
+      MEASUREMENT_CODES['pe.malformed'],
+      'at most 16 data directories inside the header',
+      `${count}`,
+    );
   if (count <= SECURITY_DIRECTORY) {
     const certificates = { offset: 0, size: 0 };
     return {
@@ -184,19 +200,19 @@ function checkRange(section: PeSection, fileSize: number, sizeOfImage: number): 
   const { name, rawOffset, rawSize, virtualAddress, virtualSize } = section;
   if (rawSize > 0 && rawOffset + rawSize > fileSize)
     fail(
-      'pe.section-range',
+      MEASUREMENT_CODES['pe.section-range'],
       `${name} inside the file of ${fileSize} bytes`,
       `its end at ${rawOffset + rawSize}`,
     );
   if (virtualAddress + virtualSize > sizeOfImage)
     fail(
-      'pe.section-range',
+      MEASUREMENT_CODES['pe.section-range'],
       `${name} inside the image of ${sizeOfImage} bytes`,
       `its end at ${virtualAddress + virtualSize}`,
     );
   if (virtualSize - rawSize > MAX_ZEROS)
     fail(
-      'pe.limit-exceeded',
+      MEASUREMENT_CODES['pe.limit-exceeded'],
       `${name} at most ${MAX_ZEROS} bytes larger in memory`,
       `${virtualSize - rawSize}`,
     );
@@ -210,7 +226,11 @@ function checkMemoryOverlap(sections: readonly PeSection[]): void {
   for (const [i, section] of sorted.entries()) {
     const next = sorted[i + 1];
     if (next !== undefined && section.virtualAddress + section.virtualSize > next.virtualAddress)
-      fail('pe.section-overlap', 'sections apart in memory', `${section.name} and ${next.name}`);
+      fail(
+        MEASUREMENT_CODES['pe.section-overlap'],
+        'sections apart in memory',
+        `${section.name} and ${next.name}`,
+      );
   }
 }
 
@@ -222,8 +242,13 @@ function checkFileLayout(sections: readonly PeSection[], sizeOfHeaders: number):
   let end = sizeOfHeaders;
   for (const { name, rawOffset, rawSize } of inFileOrder(sections)) {
     if (rawOffset < end)
-      fail('pe.section-overlap', `${name} from offset ${end} on`, `${rawOffset}`);
-    if (rawOffset > end) fail('pe.section-gap', `${name} at offset ${end}`, `${rawOffset}`);
+      fail(
+        MEASUREMENT_CODES['pe.section-overlap'],
+        `${name} from offset ${end} on`,
+        `${rawOffset}`,
+      );
+    if (rawOffset > end)
+      fail(MEASUREMENT_CODES['pe.section-gap'], `${name} at offset ${end}`, `${rawOffset}`);
     end = rawOffset + rawSize;
   }
   return end;
@@ -242,7 +267,7 @@ function checkCertificates(
   if (size === 0) return;
   if (offset < endOfSections || offset + size !== fileSize)
     fail(
-      'pe.certificate-table',
+      MEASUREMENT_CODES['pe.certificate-table'],
       `from ${endOfSections} or later to the file's end at ${fileSize}`,
       `${offset} to ${offset + size}`,
     );
@@ -253,9 +278,9 @@ function reader(bytes: Uint8Array, what: string): ByteReader {
 }
 
 function notPe(expected: string, actual: string): never {
-  return fail('pe.not-pe', expected, actual);
+  return fail(MEASUREMENT_CODES['pe.not-pe'], expected, actual);
 }
 
-function fail(code: Code, expected: string, actual: string): never {
+function fail(code: CodeRow, expected: string, actual: string): never {
   throw new AttestationError(code, { expected, actual });
 }

@@ -1,10 +1,14 @@
 import { ByteReader } from '../bytes/byte-reader.js';
 import { AttestationError } from '../result/attestation-error.js';
+import { MEASUREMENT_CODES } from '../result/measurement-codes.js';
 import { DER, DerReader } from '../x509/der.js';
 import { readExactly } from './byte-source.js';
 import type { PeImage } from './pe-image.js';
 
-const CODES = { truncated: 'pe.certificate-table', trailing: 'pe.certificate-table' } as const;
+const CODES = {
+  truncated: MEASUREMENT_CODES['pe.certificate-table'],
+  trailing: MEASUREMENT_CODES['pe.certificate-table'],
+} as const;
 const MAX_TABLE_BYTES = 1024 * 1024;
 const MAX_CERTIFICATES = 64;
 /** WIN_CERT_TYPE_PKCS_SIGNED_DATA. */
@@ -21,7 +25,7 @@ const SIGNED_DATA_OID = '2a864886f70d010702';
 export async function readSignatureCertificates(image: PeImage): Promise<Uint8Array[]> {
   const { offset, size } = image.certificates;
   if (size > MAX_TABLE_BYTES)
-    throw new AttestationError('pe.limit-exceeded', {
+    throw new AttestationError(MEASUREMENT_CODES['pe.limit-exceeded'], {
       expected: `a certificate table of at most ${MAX_TABLE_BYTES} bytes`,
       actual: `${size} bytes`,
     });
@@ -29,7 +33,7 @@ export async function readSignatureCertificates(image: PeImage): Promise<Uint8Ar
   const table = await readExactly(image.source, offset, size, 'certificate table');
   const certificates = readTable(table).flatMap(certificatesOf);
   if (certificates.length > MAX_CERTIFICATES)
-    throw new AttestationError('pe.limit-exceeded', {
+    throw new AttestationError(MEASUREMENT_CODES['pe.limit-exceeded'], {
       expected: `at most ${MAX_CERTIFICATES} certificates`,
       actual: `${certificates.length}`,
     });
@@ -55,7 +59,11 @@ function readTable(table: Uint8Array): Uint8Array[] {
 
 /** The certificates field of SignedData (RFC 2315, 9.1). */
 function certificatesOf(blob: Uint8Array): Uint8Array[] {
-  const outer = new DerReader(blob, 'Authenticode signature', 'pe.signature-malformed');
+  const outer = new DerReader(
+    blob,
+    'Authenticode signature',
+    MEASUREMENT_CODES['pe.signature-malformed'],
+  );
   const content: DerReader = outer.sequence('ContentInfo'); // padding may follow
   const oid = content.oid('contentType');
   if (oid !== SIGNED_DATA_OID) content.fail('contentType', 'signedData', oid);

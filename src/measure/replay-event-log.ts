@@ -2,6 +2,7 @@ import { concatBytes } from '../bytes/bytes.js';
 import { type Flow, type MaybePromise, runFlow, runFlowSync, wait } from '../crypto/flow.js';
 import type { HashAlgorithm } from '../crypto/provider.js';
 import { AttestationError } from '../result/attestation-error.js';
+import { MEASUREMENT_CODES } from '../result/measurement-codes.js';
 import type { BankName } from './bank-algorithms.js';
 import { type EventLog, PCR_COUNT } from './event-log.js';
 import { EVENT_TYPE } from './event-types.js';
@@ -52,7 +53,7 @@ export function* replay(
 ): Flow<readonly ReplayedPcr[]> {
   const facts = log.banks.find((candidate) => candidate.bank === bank);
   if (facts?.hash === undefined)
-    throw new AttestationError('eventlog.bank-missing', {
+    throw new AttestationError(MEASUREMENT_CODES['eventlog.bank-missing'], {
       expected: bank,
       actual: log.banks.map((candidate) => candidate.bank).join(', '),
     });
@@ -64,7 +65,7 @@ export function* replay(
     const measured = event.digests.get(bank);
     if (event.type === EVENT_TYPE.EV_NO_ACTION) continue;
     if (measured === undefined)
-      throw new AttestationError('eventlog.bank-missing', {
+      throw new AttestationError(MEASUREMENT_CODES['eventlog.bank-missing'], {
         expected: `a ${bank} digest in event ${event.index}`,
         actual: [...event.digests.keys()].join(', '),
       });

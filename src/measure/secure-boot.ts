@@ -1,5 +1,6 @@
 import { equalBytes } from '../bytes/bytes.js';
 import { AttestationError } from '../result/attestation-error.js';
+import { MEASUREMENT_CODES } from '../result/measurement-codes.js';
 import { certificateSubject } from './certificate-subject.js';
 import { GLOBAL_VARIABLE_GUID, IMAGE_SECURITY_DATABASE_GUID } from './guid.js';
 import { parseSignatureList, type SignatureEntry } from './signature-list.js';
@@ -40,7 +41,7 @@ export function readSecureBoot(variables: SecureBootVariables = {}): SecureBootS
     copy,
   ) as [Uint8Array, Uint8Array, Uint8Array, Uint8Array];
   if (pk.length === 0 && kek.length + db.length + dbx.length > 0)
-    throw new AttestationError('esl.pk-missing');
+    throw new AttestationError(MEASUREMENT_CODES['esl.pk-missing']);
   parseSignatureList(pk);
   parseSignatureList(kek);
   const dbEntries = parseSignatureList(db);
@@ -82,7 +83,7 @@ export function findAuthority(
     const entry = state.dbEntries.find(isIt);
     if (entry === undefined) continue;
     if (state.dbxEntries.some(isIt))
-      throw new AttestationError('uki.revoked-by-dbx', {
+      throw new AttestationError(MEASUREMENT_CODES['uki.revoked-by-dbx'], {
         actual: `${imageName}: ${certificateSubject(certificate) ?? 'a certificate'}`,
       });
     return entry;
@@ -90,7 +91,7 @@ export function findAuthority(
   const names = (all: readonly Uint8Array[]): string =>
     all.map((der) => certificateSubject(der) ?? 'a certificate without a name').join(', ') ||
     'none';
-  throw new AttestationError('uki.signer-not-in-db', {
+  throw new AttestationError(MEASUREMENT_CODES['uki.signer-not-in-db'], {
     expected: `${imageName} signed by one of db: ${names(
       state.dbEntries.filter(({ type }) => type === 'x509').map(({ data }) => data),
     )}`,

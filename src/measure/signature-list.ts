@@ -1,11 +1,15 @@
 import { ByteReader } from '../bytes/byte-reader.js';
 import { AttestationError } from '../result/attestation-error.js';
+import { MEASUREMENT_CODES } from '../result/measurement-codes.js';
 import { formatGuid } from './guid.js';
 
 /** The largest signature list that is read; a UEFI variable store is smaller than this. */
 export const MAX_SIGNATURE_LIST_BYTES: number = 1024 * 1024;
 const MAX_ENTRIES = 16_384;
-const CODES = { truncated: 'esl.truncated', trailing: 'esl.malformed' } as const;
+const CODES = {
+  truncated: MEASUREMENT_CODES['esl.truncated'],
+  trailing: MEASUREMENT_CODES['esl.malformed'],
+} as const;
 
 /** Signature types (UEFI 2.10, 32.4.1), by GUID. Sizes are of the data without the owner. */
 const TYPES: Readonly<Record<string, { type: SignatureType; bytes?: number }>> = {
@@ -54,7 +58,7 @@ export interface SignatureEntry {
  */
 export function parseSignatureList(bytes: Uint8Array): SignatureEntry[] {
   if (bytes.length > MAX_SIGNATURE_LIST_BYTES)
-    throw new AttestationError('esl.too-large', {
+    throw new AttestationError(MEASUREMENT_CODES['esl.too-large'], {
       expected: `at most ${MAX_SIGNATURE_LIST_BYTES} bytes`,
       actual: `${bytes.length} bytes`,
     });
@@ -68,24 +72,30 @@ export function parseSignatureList(bytes: Uint8Array): SignatureEntry[] {
     const known = TYPES[typeGuid];
     if (entrySize <= 16 || (known?.bytes !== undefined && entrySize !== 16 + known.bytes))
       reader.fail(
-        'esl.malformed',
+        MEASUREMENT_CODES['esl.malformed'],
         'SignatureSize',
         known?.bytes === undefined ? 'more than 16' : `${16 + known.bytes} for ${known.type}`,
         `${entrySize}`,
       );
     // All types that exist have an empty header.
-    if (headerSize !== 0) reader.fail('esl.malformed', 'SignatureHeaderSize', '0', `${headerSize}`);
+    if (headerSize !== 0)
+      reader.fail(MEASUREMENT_CODES['esl.malformed'], 'SignatureHeaderSize', '0', `${headerSize}`);
     const payload = listSize - 28;
     if (payload < 0 || payload % entrySize !== 0)
       reader.fail(
-        'esl.malformed',
+        MEASUREMENT_CODES['esl.malformed'],
         'SignatureListSize',
         `28 plus a multiple of ${entrySize}`,
         `${listSize}`,
       );
     const contents = reader.take(payload, 'entries');
     if (entries.length + payload / entrySize > MAX_ENTRIES)
-      reader.fail('esl.limit-exceeded', 'entries', `at most ${MAX_ENTRIES}`, 'more');
+      reader.fail(
+        MEASUREMENT_CODES['esl.limit-exceeded'],
+        'entries',
+        `at most ${MAX_ENTRIES}`,
+        'more',
+      );
     for (let at = 0; at < payload; at += entrySize) {
       const encoded = contents.subarray(at, at + entrySize);
       entries.push({

@@ -1,6 +1,7 @@
 import { ByteReader } from '../bytes/byte-reader.js';
 import { ByteWriter } from '../bytes/byte-writer.js';
 import type { Bytes } from '../bytes/bytes.js';
+import { MEASUREMENT_CODES } from '../result/measurement-codes.js';
 import { formatGuid, guidBytes } from './guid.js';
 import { decodeUtf16, encodeUtf16 } from './text.js';
 
@@ -12,7 +13,10 @@ export interface UefiVariable {
   readonly data: Uint8Array;
 }
 
-const CODES = { truncated: 'eventlog.truncated', trailing: 'eventlog.truncated' } as const;
+const CODES = {
+  truncated: MEASUREMENT_CODES['eventlog.truncated'],
+  trailing: MEASUREMENT_CODES['eventlog.truncated'],
+} as const;
 const MAX_NAME_CHARACTERS = 1024n;
 
 /**

@@ -1,4 +1,5 @@
 import { AttestationError } from '../result/attestation-error.js';
+import { MEASUREMENT_CODES } from '../result/measurement-codes.js';
 import { readExactly } from './byte-source.js';
 import { findSection, type PeImage, type PeSection, sectionSource } from './pe-image.js';
 import {
@@ -33,14 +34,14 @@ export async function identifyStub(image: PeImage, chosen?: StubProfileName): Pr
   if (version !== undefined) {
     const major = /^systemd-stub v?(\d+)/.exec(version)?.[1] ?? '';
     if (isStubProfileName(major)) return { version, profile: STUB_PROFILES[major] };
-    throw new AttestationError('uki.stub-unknown', {
+    throw new AttestationError(MEASUREMENT_CODES['uki.stub-unknown'], {
       expected: `systemd-stub ${Object.keys(STUB_PROFILES).join(', ')}`,
       actual: version,
     });
   }
   if (magic === undefined && (await isAmazonLinux2023(image)))
     return { version, profile: STUB_PROFILES['252'] };
-  throw new AttestationError('uki.stub-version', {
+  throw new AttestationError(MEASUREMENT_CODES['uki.stub-version'], {
     expected: '.sdmagic of systemd-stub, or .osrel of Amazon Linux 2023',
     actual: magic === undefined ? 'neither' : JSON.stringify(printable(magic, 80)),
   });
@@ -92,7 +93,7 @@ function byName(sections: readonly PeSection[]): Map<string, PeSection> {
   for (const section of sections) {
     if (section.virtualSize === 0) continue; // the stub ignores it
     if (found.has(section.name) && section.name.startsWith('.'))
-      throw new AttestationError('uki.section-duplicate', {
+      throw new AttestationError(MEASUREMENT_CODES['uki.section-duplicate'], {
         expected: `one section ${section.name}`,
         actual: 'two',
       });

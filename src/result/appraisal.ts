@@ -21,4 +21,6 @@ export interface Appraisal extends SetComparison {
   /** Name of the manifest, when it has one. */
   readonly manifestName: string | undefined;
   readonly imageVersion: string | undefined;
+  /** Which measured event makes the difference, when the manifest or an event log tells. */
+  readonly explanation: readonly string[];
 }

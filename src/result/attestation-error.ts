@@ -1,4 +1,4 @@
-import { CODES, type Code, type Step } from './codes.js';
+import { CODES, type Code, type CodeRow, type Step } from './codes.js';
 import type { Report } from './report.js';
 
 /** What an `AttestationError` carries besides its code. */
@@ -27,13 +27,14 @@ export class AttestationError extends Error {
   readonly hint: string;
   report: Report | undefined;
 
-  constructor(code: Code, details: ErrorDetails = {}) {
-    const facts = CODES[code];
-    const parts = [`${code}: ${facts.meaning}`];
+  /** `row`: a code of verification, or a row of another part of the table. */
+  constructor(row: CodeRow, details: ErrorDetails = {}) {
+    const facts = typeof row === 'string' ? CODES[row] : row;
+    const parts = [`${facts.code}: ${facts.meaning}`];
     if (details.expected !== undefined) parts.push(`expected ${details.expected}`);
     if (details.actual !== undefined) parts.push(`got ${details.actual}`);
     super(parts.join('; '), details.cause === undefined ? undefined : { cause: details.cause });
-    this.code = code;
+    this.code = facts.code;
     this.step = facts.step;
     this.expected = details.expected;
     this.actual = details.actual;

@@ -1,25 +1,22 @@
+import type { MeasurementCode } from './measurement-codes.js';
+
 /**
  * The one table of stable codes: `<step>.<reason>` → what it means and what to do about it.
- * Codes are the contract; texts may change. docs/codes.md is generated from this table.
+ * Codes are the contract; texts may change. docs/codes.md is generated from this table. The rows for
+ * measuring stand in measurement-codes.ts, so that a verifier in a browser need not load them.
  */
 const TABLE = {
   // Evidence: any accepted input becomes bytes in fixed fields.
-  'evidence.empty': [
-    'the evidence is empty',
-    'Check that the file was written and that the transfer did not fail.',
-  ],
+  'evidence.empty': ['the evidence is empty', 'Check that it was written and transferred.'],
   'evidence.too-large': [
     'the evidence exceeds the size limit',
-    'A bundle is at most 1 MiB, a document at most 64 KiB; real ones are about 14 KB and 5 KB. Check that this is an attestation.',
+    'A bundle has at most 1 MiB, a document 64 KiB; real ones about 14 KB and 5 KB.',
   ],
   'evidence.unrecognized': [
     'the evidence is neither a COSE document nor a bundle',
     'Pass the COSE document (bytes, base64, base64url or hex) or the JSON bundle that the agent wrote.',
   ],
-  'evidence.json-invalid': [
-    'the bundle is not valid JSON',
-    'Pass the JSON as the agent wrote it; a cut or re-wrapped file cannot be read.',
-  ],
+  'evidence.json-invalid': ['the bundle is not valid JSON', 'Pass the JSON as the agent wrote it.'],
   'evidence.field-missing': [
     'a field of the bundle is missing',
     'See docs/bundle.md for the two forms of a bundle.',
@@ -44,7 +41,7 @@ const TABLE = {
   ],
   'cbor.malformed': [
     'the CBOR is not well-formed',
-    'This is not a document that AWS Nitro wrote, or it was damaged.',
+    'AWS Nitro did not write this, or it was damaged.',
   ],
   'cbor.not-allowed': [
     'the CBOR uses a feature that attestation documents do not have',
@@ -52,11 +49,11 @@ const TABLE = {
   ],
   'cbor.duplicate-key': [
     'a CBOR map has the same key twice',
-    'Two readers could read two different documents; it is refused.',
+    'Two readers could read two different documents.',
   ],
   'cbor.invalid-utf8': [
     'a CBOR text is not valid UTF-8',
-    'This is not a document that AWS Nitro wrote, or it was damaged.',
+    'AWS Nitro did not write this, or it was damaged.',
   ],
   'cbor.limit-exceeded': [
     'the CBOR is nested too deeply or has too many items',
@@ -79,13 +76,13 @@ const TABLE = {
   ],
   'cose.signature-invalid': [
     'the document was not signed by its certificate',
-    'Somebody changed the document or the signature, or the transfer damaged it. Do not trust its contents.',
+    'Somebody changed it, or the transfer damaged it. Do not trust its contents.',
   ],
 
   // X.509: certificates, and the path from the leaf to an anchor.
   'x509.malformed': [
     'a certificate is not strict DER or lacks a field',
-    'The certificate was damaged or forged; AWS Nitro certificates are strict DER.',
+    'It was damaged or forged; AWS Nitro certificates are strict DER.',
   ],
   'x509.algorithm-unsupported': [
     'a certificate uses an algorithm outside the profile',
@@ -93,7 +90,7 @@ const TABLE = {
   ],
   'x509.algorithm-mismatch': [
     'a certificate names different signature algorithms inside and outside',
-    'RFC 5280, 4.1.1.2: both must be equal; the certificate is forged or damaged.',
+    'RFC 5280, 4.1.1.2: both must be equal.',
   ],
   'x509.public-key-invalid': [
     'a certificate holds an unacceptable public key',
@@ -101,7 +98,7 @@ const TABLE = {
   ],
   'x509.extension-duplicate': [
     'a certificate has the same extension twice',
-    'RFC 5280, 4.2 forbids it; the certificate is refused.',
+    'RFC 5280, 4.2 forbids it.',
   ],
   'x509.extension-unknown-critical': [
     'a certificate has a critical extension that is not understood',
@@ -121,7 +118,7 @@ const TABLE = {
   ],
   'x509.leaf-is-ca': [
     'the certificate that signs the document is a CA certificate',
-    'The leaf must not be a CA: its key would be able to issue more identities.',
+    'The key of a CA could issue more identities.',
   ],
   'x509.name-mismatch': [
     'a certificate was issued by another name than its predecessor has',
@@ -129,7 +126,7 @@ const TABLE = {
   ],
   'x509.key-identifier-mismatch': [
     'a certificate names another issuer key than its predecessor has',
-    'The chain is mixed from two documents, or an issuer certificate was replaced.',
+    'The chain is mixed from two documents.',
   ],
   'x509.signature-invalid': [
     'a certificate was not signed by its predecessor',
@@ -142,7 +139,7 @@ const TABLE = {
   'x509.not-yet-valid': ['a certificate is not yet valid', 'Check the clock of this machine.'],
   'x509.untrusted-anchor': [
     'the chain does not end at a trust anchor',
-    'The root is not AWS Nitro Root G1 (or one of the given anchors). Anyone can make such a chain: do not trust it. For another AWS partition or a test PKI, pass its root as a trust anchor.',
+    'The root is not AWS Nitro Root G1 (or a given anchor): anyone can make such a chain. For another AWS partition or a test PKI, pass its root as a trust anchor.',
   ],
   'x509.chain-length': [
     'the chain has too many certificates, or the same one twice',
@@ -172,20 +169,23 @@ const TABLE = {
   ],
   'document.timestamp-invalid': [
     'the timestamp of the document is not plausible',
-    'It is in milliseconds since 1970 and later than 2018; seconds are a common mistake of forged documents.',
+    'It is in milliseconds since 1970, 2018 or later.',
   ],
   'document.pcrs-ambiguous': [
     'the document has both pcrs and nitrotpm_pcrs',
     'A document comes from a NitroTPM or from an enclave, never from both.',
   ],
-  'document.pcr-index': ['a PCR index is not in 0..31', 'The document was not made by AWS Nitro.'],
+  'document.pcr-index': [
+    'a PCR index is not in 0..31',
+    'AWS Nitro did not write this, or it was damaged.',
+  ],
   'document.pcr-size': [
     'a PCR value does not have 48 bytes',
     'PCRs of a SHA384 document have 48 bytes.',
   ],
   'document.pcr-count': [
     'the document has no PCRs or more than 32',
-    'The document was not made by AWS Nitro.',
+    'AWS Nitro did not write this, or it was damaged.',
   ],
 
   // The TPM quote and the key that made it.
@@ -195,7 +195,7 @@ const TABLE = {
   ],
   'quote.ak-not-bound': [
     'the document does not carry the attestation key',
-    'A document without public_key proves nothing about the quote; the agent must pass the AK to the NSM request.',
+    'Without public_key the document proves nothing about the quote: the agent must pass the AK to the NSM request.',
   ],
   'quote.ak-mismatch': [
     'the quote was made by another key than the document proves',
@@ -207,7 +207,7 @@ const TABLE = {
   ],
   'quote.ak-attributes': [
     'the attestation key may sign other things than quotes',
-    'The AK must be restricted, sign, fixedTPM, fixedParent and sensitiveDataOrigin: otherwise software could forge a quote.',
+    'Unless it is restricted and fixed to its TPM, software could forge a quote.',
   ],
   'quote.signature-malformed': [
     'the signature of the quote is not strict DER',
@@ -245,15 +245,15 @@ const TABLE = {
   // What the sender wrote in the bundle beside the signed bytes.
   'bundle.pcrs-mismatch': [
     'the PCRs in the bundle differ from the signed ones',
-    'Somebody edited the bundle, or the agent mixed two readings. Signed values were used; the bundle is refused.',
+    'Somebody edited the bundle, or the agent mixed two readings.',
   ],
   'bundle.nonce-mismatch': [
     'a nonce in the bundle differs from the signed one',
-    'Somebody edited the bundle. Signed values were used; the bundle is refused.',
+    'Somebody edited the bundle.',
   ],
   'bundle.public-key-mismatch': [
     'the public key in the bundle differs from the signed one',
-    'Somebody edited the bundle. Signed values were used; the bundle is refused.',
+    'Somebody edited the bundle.',
   ],
 
   // Freshness: is it answering me, now?
@@ -338,151 +338,6 @@ const TABLE = {
     'The publisher accepts this image only between notBefore and notAfter.',
   ],
 
-  // Event logs: what the firmware says it measured.
-  'eventlog.empty': [
-    'the event log is empty',
-    'Read /sys/kernel/security/tpm0/binary_bios_measurements as root, on a machine booted by UEFI with a TPM.',
-  ],
-  'eventlog.too-large': [
-    'the event log exceeds the size limit',
-    'Real logs have 5 to 100 KB. Check that this is an event log.',
-  ],
-  'eventlog.truncated': [
-    'the event log ends in the middle of an event',
-    'The log was cut, or is not a TCG event log; read it again in one piece.',
-  ],
-  'eventlog.header-invalid': [
-    'the header of the event log cannot be understood',
-    'Expected TCG_EfiSpecIDEvent (TCG PC Client Platform Firmware Profile, 10.2.1).',
-  ],
-  'eventlog.pcr-index': [
-    'an event names a PCR that does not exist',
-    'PCRs are 0 to 23; this is not a TCG event log, or it was damaged.',
-  ],
-  'eventlog.digest-set': [
-    'an event has no digest, the same one twice, or one of a bank that the header does not declare',
-    'The log was damaged or forged; firmware writes one digest for each active bank.',
-  ],
-  'eventlog.startup-locality': [
-    'the StartupLocality event is malformed, repeated, or comes after PCR0 was extended',
-    'See the TCG PC Client Platform Firmware Profile, 10.4.5.3.',
-  ],
-  'eventlog.limit-exceeded': [
-    'the event log has too many events or banks',
-    'Real logs have fewer than a thousand events and at most five banks.',
-  ],
-  'eventlog.bank-missing': [
-    'the event log has no digests of this bank',
-    'The firmware did not log this bank, so its PCRs cannot be explained by this log.',
-  ],
-  'eventlog.pcr-unexplained': [
-    'replaying the event log does not give the signed PCR',
-    'The log is incomplete, edited, or from another boot. The signed value counts, never the log.',
-  ],
-
-  // EFI signature lists: PK, KEK, db and dbx.
-  'esl.too-large': [
-    'the signature list exceeds the size limit',
-    'PK, KEK, db and dbx have at most a few dozen KB. Check that this is an EFI signature list.',
-  ],
-  'esl.truncated': [
-    'the signature list ends in the middle of an entry',
-    'Pass the bare EFI_SIGNATURE_LIST: no authentication header (.auth), and not the four attribute bytes that efivarfs puts first.',
-  ],
-  'esl.malformed': [
-    'the signature list is not made of whole entries',
-    'Pass the bare EFI_SIGNATURE_LIST (UEFI 2.10, 32.4.1): no authentication header (.auth), and not the four attribute bytes that efivarfs puts first.',
-  ],
-  'esl.limit-exceeded': [
-    'the signature list has too many entries',
-    'Real lists have fewer than a thousand entries.',
-  ],
-  'esl.pk-missing': [
-    'KEK, db or dbx is given without a PK',
-    'Secure Boot is on only when a platform key is enrolled: pass PK too, or none of the four.',
-  ],
-
-  // PE images and their Authenticode digests.
-  'pe.not-pe': [
-    'the file is not a PE image',
-    'Pass an EFI executable (a UKI, an addon or a boot loader); it starts with MZ and has a PE header.',
-  ],
-  'pe.truncated': ['the PE image ends early', 'The file was cut; copy it again.'],
-  'pe.malformed': [
-    'a header of the PE image is inconsistent',
-    'Firmware would refuse to load this file, or load something else than tools see.',
-  ],
-  'pe.limit-exceeded': [
-    'the PE image has too many sections or sizes beyond the limits',
-    'UKIs have about ten sections. A section may be at most 16 MiB larger in memory than in the file.',
-  ],
-  'pe.section-range': [
-    'a section of the PE image lies outside the file or outside the image',
-    'The file was cut or made by a broken tool.',
-  ],
-  'pe.section-overlap': [
-    'sections of the PE image overlap',
-    'Two readers could hash two different images; firmware and tools disagree about such files.',
-  ],
-  'pe.section-gap': [
-    'bytes lie between the sections of the PE image',
-    'Firmware and signing tools disagree about the Authenticode digest of such a file: build it without gaps.',
-  ],
-  'pe.certificate-table': [
-    'the certificate table is not at the end of the PE image, or is malformed',
-    'Sign the file again with sbsign; nothing may follow the signatures.',
-  ],
-  'pe.signature-malformed': [
-    'the Authenticode signature cannot be read',
-    'Sign the file again with sbsign; the signature is PKCS#7 SignedData in DER.',
-  ],
-  'pe.not-signed': [
-    'the PE image is not signed',
-    'With Secure Boot on, firmware only loads signed images. Images allowed by their hash in db are not predicted.',
-  ],
-
-  // Unified kernel images and what systemd-stub measures of them.
-  'uki.not-a-uki': [
-    'none of the images is a unified kernel image',
-    'A UKI has a .linux section. Pass the UKI itself, not the bare kernel.',
-  ],
-  'uki.several': [
-    'more than one of the images is a unified kernel image',
-    'One boot runs one UKI: measure each UKI on its own.',
-  ],
-  'uki.stub-version': [
-    'the version of the stub cannot be read',
-    'The .sdmagic section is missing or unknown. If you know what the stub measures, choose a stub profile.',
-  ],
-  'uki.stub-unknown': [
-    'it is not known what this version of the stub measures',
-    'Known versions are listed in docs/measurements.md. If you know that yours behaves like one of them, choose its stub profile, and check with a boot.',
-  ],
-  'uki.section-duplicate': [
-    'the UKI has the same section twice',
-    'Which one is measured depends on the stub; build the UKI with each section once.',
-  ],
-  'uki.not-predictable': [
-    'a measurement depends on the machine, not only on the image',
-    'See docs/measurements.md for what cannot be predicted; leave this PCR or section out.',
-  ],
-  'uki.addon-unsupported': [
-    'an image after the UKI is not an addon that this stub measures',
-    'Addons are PE files with a .cmdline section and no .linux; stubs before version 254 load none.',
-  ],
-  'uki.command-line': [
-    'the command line cannot be predicted',
-    'Use printable ASCII, not empty, not starting with @ (which selects a profile of the UKI).',
-  ],
-  'uki.signer-not-in-db': [
-    'no certificate of the image\u2019s signature stands in db',
-    'The firmware would refuse the image, or db holds an issuer that the signature does not carry. Check that db and the image belong together.',
-  ],
-  'uki.revoked-by-dbx': [
-    'dbx forbids the image or its signer',
-    'The firmware would refuse to boot it; sign with another key, or pass the right dbx.',
-  ],
-
   // What is wrong on our own side.
   'crypto.unavailable': [
     'no cryptography is available for this operation',
@@ -490,12 +345,15 @@ const TABLE = {
   ],
   'crypto.failed': [
     'the cryptographic provider failed',
-    'This is a fault of the runtime or of the provider, not of the evidence; see the cause. Nothing was accepted.',
+    'A fault of the runtime or the provider, not of the evidence; see the cause. Nothing was accepted.',
   ],
 } as const;
 
-/** A stable code, e.g. `x509.expired`. */
-export type Code = keyof typeof TABLE;
+/** A code of verification, e.g. `x509.expired`. */
+export type VerificationCode = keyof typeof TABLE;
+
+/** A stable code: of verification, or of measuring (`tee-verify/measure`), e.g. `pe.truncated`. */
+export type Code = VerificationCode | MeasurementCode;
 
 type StepOf<C extends string> = C extends `${infer S}.${string}` ? S : never;
 
@@ -512,17 +370,24 @@ export interface CodeFacts {
   readonly hint: string;
 }
 
-/** Every code with its step, meaning and hint. */
-export const CODES: Readonly<Record<Code, CodeFacts>> = Object.freeze(
-  Object.fromEntries(
-    Object.entries(TABLE).map(([code, [meaning, hint]]) => [
-      code,
-      Object.freeze({ code, step: code.slice(0, code.indexOf('.')), meaning, hint }),
-    ]),
-  ),
-) as Readonly<Record<Code, CodeFacts>>;
+/** How code names what went wrong: by a code of verification, or by a row of another part of the table. */
+export type CodeRow = VerificationCode | CodeFacts;
 
-/** Whether a text is a code of the table. */
-export function isCode(text: string): text is Code {
+/** The rows of a part of the table, frozen. */
+export function tabulate<C extends Code>(
+  table: Readonly<Record<C, readonly [meaning: string, hint: string]>>,
+): Readonly<Record<C, CodeFacts>> {
+  const rows = Object.entries<readonly [string, string]>(table).map(([code, [meaning, hint]]) => [
+    code,
+    Object.freeze({ code, step: code.slice(0, code.indexOf('.')), meaning, hint }),
+  ]);
+  return Object.freeze(Object.fromEntries(rows));
+}
+
+/** Every code of verification with its step, meaning and hint. */
+export const CODES: Readonly<Record<VerificationCode, CodeFacts>> = tabulate(TABLE);
+
+/** Whether a text is a code of verification. */
+export function isCode(text: string): text is VerificationCode {
   return Object.hasOwn(CODES, text);
 }

@@ -3,6 +3,7 @@ import type { Appraisal } from './appraisal.js';
 import { AttestationError } from './attestation-error.js';
 import type { Claims } from './claims.js';
 import type { Step } from './codes.js';
+import type { EventLogFindings } from './event-log-report.js';
 import type { Note } from './note.js';
 import type { Report, StepResult, StepState } from './report.js';
 import type { VerificationTime } from './verification-time.js';
@@ -18,6 +19,7 @@ export const STEPS: readonly Step[] = [
   'quote',
   'bundle',
   'freshness',
+  'eventlog',
   'pcr',
 ];
 
@@ -36,6 +38,7 @@ export class ReportBuilder {
   #time: VerificationTime | undefined;
   #claims: Claims | undefined;
   #appraisal: Appraisal | undefined;
+  #eventLog: EventLogFindings | undefined;
 
   constructor(provider: string) {
     this.#provider = provider;
@@ -76,6 +79,19 @@ export class ReportBuilder {
     this.#claims = { ...(this.#claims as Claims), ...claims };
   }
 
+  /** Writes down what the event log explains. It decides nothing: an unreadable one is "not run". */
+  explained(isThere: boolean, findings: EventLogFindings | undefined): void {
+    this.#eventLog = findings;
+    const record = this.#record('eventlog');
+    if (findings !== undefined && 'pcrs' in findings) return;
+    record.state = 'not-run';
+    record.note = !isThere
+      ? 'the evidence has no event log'
+      : findings === undefined
+        ? 'not in synchronous verification'
+        : `the event log says nothing: ${findings.message}`;
+  }
+
   /** Writes down how the PCRs compare with a measurement set. */
   readonly compared = (appraisal: Appraisal): void => {
     this.#appraisal = appraisal;
@@ -108,6 +124,7 @@ export class ReportBuilder {
       provider: this.#provider,
       ...(this.#claims !== undefined && { claims: this.#claims }),
       ...(this.#appraisal !== undefined && { appraisal: this.#appraisal }),
+      ...(this.#eventLog !== undefined && { eventLog: this.#eventLog }),
       ...describeProof(steps, this.#claims, this.#appraisal),
     };
   }

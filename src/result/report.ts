@@ -1,6 +1,7 @@
 import type { Appraisal } from './appraisal.js';
 import type { Claims } from './claims.js';
 import type { Code, Step } from './codes.js';
+import type { EventLogFindings } from './event-log-report.js';
 import type { VerificationTime } from './verification-time.js';
 
 /** Whether a step ran, and how it ended. */
@@ -46,6 +47,8 @@ export interface Report {
   readonly provider: string;
   readonly claims?: Claims;
   readonly appraisal?: Appraisal;
+  /** What the bundle's event log explains of the signed PCRs. The verdict never depends on it. */
+  readonly eventLog?: EventLogFindings;
   /** What is now proven, and what is not: sentences for people. */
   readonly proven: readonly string[];
   readonly notProven: readonly string[];

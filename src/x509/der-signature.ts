@@ -1,6 +1,6 @@
 import type { Bytes } from '../bytes/bytes.js';
 import { encodeHex } from '../bytes/hex.js';
-import type { Code } from '../result/codes.js';
+import type { CodeRow } from '../result/codes.js';
 import { DerReader } from './der.js';
 
 /**
@@ -12,7 +12,7 @@ export function rawSignature(
   der: Uint8Array,
   coordinateBytes: number,
   what: string,
-  code: Code,
+  code: CodeRow,
 ): Bytes {
   const outer = new DerReader(der, what, code);
   const numbers = outer.sequence('signature');

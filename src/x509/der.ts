@@ -1,6 +1,6 @@
 import { encodeHex } from '../bytes/hex.js';
 import { AttestationError } from '../result/attestation-error.js';
-import type { Code } from '../result/codes.js';
+import type { CodeRow } from '../result/codes.js';
 
 /** Universal tags used by certificates and signatures (X.690, 8). */
 export const DER = {
@@ -31,11 +31,11 @@ export interface DerElement {
 export class DerReader {
   readonly bytes: Uint8Array;
   readonly #what: string;
-  readonly #code: Code;
+  readonly #code: CodeRow;
   #at = 0;
 
   /** `what` names the structure in messages; `code` is given by every failure. */
-  constructor(bytes: Uint8Array, what: string, code: Code) {
+  constructor(bytes: Uint8Array, what: string, code: CodeRow) {
     this.bytes = bytes;
     this.#what = what;
     this.#code = code;

@@ -1,6 +1,6 @@
 import { equalBytes } from '../bytes/bytes.js';
 import { encodeHex } from '../bytes/hex.js';
-import type { Code } from '../result/codes.js';
+import type { CodeRow } from '../result/codes.js';
 import { DER, DerReader } from './der.js';
 
 /** A distinguished name: compared by its bytes, shown as text. */
@@ -22,7 +22,7 @@ const ATTRIBUTES: Readonly<Record<string, string>> = {
 };
 
 /** Reads a Name (RFC 5280, 4.1.2.4) that must not be empty. */
-export function readName(reader: DerReader, field: string, code: Code): Name {
+export function readName(reader: DerReader, field: string, code: CodeRow): Name {
   const element = reader.element(DER.SEQUENCE, field);
   const sets = reader.inside(element, field);
   const parts: string[] = [];

@@ -1,0 +1,47 @@
+import type { Flow } from '../crypto/flow.js';
+import { AttestationError } from '../result/attestation-error.js';
+import type { EventLogFindings } from '../result/event-log-report.js';
+import { type EventLog, parseEventLog } from './event-log.js';
+import {
+  type ExplainableEvent,
+  explainableEvents,
+  explainPcrMismatch,
+} from './explain-pcr-mismatch.js';
+import { explainPcrsFlow } from './explain-pcrs.js';
+import type { DigestFunction } from './replay-event-log.js';
+
+/** Explains a PCR that differs from a measurement set with these events. */
+export type ExplainMismatch = (pcr: number, setEvents: readonly ExplainableEvent[]) => string[];
+
+/**
+ * Replays the event log of a bundle against signed PCRs, and prepares to explain a mismatch by it.
+ * Events of a PCR whose replay does not give the signed value are not used: anybody may have
+ * written them. A log that can't be read is a finding, not an error: logs explain, they decide
+ * nothing.
+ */
+export function* explainEvidence(
+  bytes: Uint8Array | undefined,
+  pcrs: ReadonlyMap<number, Uint8Array>,
+  digest: DigestFunction,
+): Flow<{ findings: EventLogFindings | undefined; explain: ExplainMismatch }> {
+  let proven: readonly ExplainableEvent[] | undefined;
+  let findings: EventLogFindings | undefined;
+  if (bytes !== undefined)
+    try {
+      const log: EventLog = parseEventLog(bytes);
+      const explanations = yield* explainPcrsFlow(log, pcrs, digest);
+      findings = { eventCount: log.events.length, pcrs: explanations };
+      const explained = new Set(explanations.filter((one) => one.explained).map(({ pcr }) => pcr));
+      proven = explainableEvents(log).filter(({ pcr }) => explained.has(pcr));
+    } catch (error) {
+      if (!(error instanceof AttestationError) || error.step !== 'eventlog') throw error;
+      findings = { code: error.code, message: error.message };
+    }
+  return {
+    findings,
+    explain: (pcr, setEvents) => {
+      const logged = proven?.some((event) => event.pcr === pcr) ? proven : undefined;
+      return explainPcrMismatch(pcr, setEvents, logged);
+    },
+  };
+}
