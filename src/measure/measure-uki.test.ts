@@ -73,8 +73,7 @@ describe('measureUki', () => {
 
   it('is the same with hashes in plain JavaScript', async () => {
     const uki = makeUki();
-    const { createHasher: _, ...options } = { createHasher };
-    const plain = await measureUki([{ name: 'image0.efi', source: bytesSource(uki) }], options);
+    const plain = await measureUki([{ name: 'image0.efi', source: bytesSource(uki) }]);
     expect(plain).toEqual(await measure(uki));
   });
 

@@ -4,12 +4,11 @@ import { AttestationError } from '../result/attestation-error.js';
 import { MEASUREMENT_CODES } from '../result/measurement-codes.js';
 import { authenticodePieces } from './authenticode.js';
 import { type BootChain, type BootImage, readBootChain } from './boot-chain.js';
-import { readExactly } from './byte-source.js';
 import { isAscii, normalizeOverride } from './command-line.js';
-import { packExtraFile } from './cpio.js';
-import { type Piece, type RunDigestJobs, runDigestJobs } from './digest-jobs.js';
+import { type RunDigestJobs, runDigestJobs } from './digest-jobs.js';
 import { DigestPlan, type PlannedDigest } from './digest-plan.js';
 import type { CreateHasher } from './hasher.js';
+import { initrdPieces, notPredictable } from './initrd-pieces.js';
 import { extendAll, type MeasuredEvent, type MeasuredEventKind } from './measured-event.js';
 import { createNobleHasher } from './noble-hasher.js';
 import { readPeImage, sectionPieces, sectionSource } from './pe-image.js';
@@ -246,34 +245,16 @@ class Measurement {
 
   /** PCR9, by Linux's EFI stub: its load options, then the initrd as it was loaded. */
   async #planKernel(): Promise<void> {
-    const { uki, stub, sections, commandLine, addonCommandLine } = this.#chain;
+    const { uki, stub, commandLine, addonCommandLine } = this.#chain;
     const { initrdExtras, name } = stub.profile;
     if (initrdExtras === undefined)
       notPredictable(`systemd-stub ${name} adds a secret of the machine to the initrd`);
     const line = [this.#override ?? commandLine, addonCommandLine].filter(Boolean).join(' ');
     if (line === '' || !isAscii(line)) notPredictable('the command line is empty or not ASCII');
-    if (!sections.has('.initrd')) notPredictable('the UKI has no .initrd');
-    const parts: Piece[][] = [];
-    for (const part of ['.ucode', '.initrd']) {
-      const section = sections.get(part);
-      const measured = part === '.initrd' || stub.profile.measuredSections.includes(part);
-      if (section !== undefined && measured)
-        parts.push([...sectionPieces(section), { zeros: padding(section.virtualSize) }]);
-    }
-    for (const [extra, file] of initrdExtras) {
-      const section = sections.get(extra);
-      if (section === undefined) continue;
-      if (section.virtualSize > 1024 * 1024) notPredictable(`${extra} is larger than 1 MiB`);
-      const source = sectionSource(uki.image, section);
-      const contents = await readExactly(source, 0, section.virtualSize, extra);
-      parts.push([{ bytes: packExtraFile(file, contents) }]);
-    }
-    // A single initrd is passed on as it is; several are joined, each padded to four bytes.
-    const pieces =
-      parts.length === 1 ? sectionPieces(sections.get('.initrd') as never) : parts.flat();
+    const { pieces, appended } = await initrdPieces(this.#chain, initrdExtras);
     this.#addData(9, 'load-options', `load options: ${line}`, encodeUtf16(`${line}\0`));
-    const appended = parts.length > 1 ? ' with what the stub adds' : '';
-    this.#add(9, 'initrd', `initrd${appended}`, this.#plan.add(uki.image.source, nonEmpty(pieces)));
+    const digest = this.#plan.add(uki.image.source, pieces);
+    this.#add(9, 'initrd', appended ? 'initrd with what the stub appends' : 'initrd', digest);
   }
 
   /** PCR11, by systemd-stub: name and contents of each section that it knows. */
@@ -310,12 +291,3 @@ class Measurement {
     );
   }
 }
-
-function notPredictable(actual: string): never {
-  throw new AttestationError(MEASUREMENT_CODES['uki.not-predictable'], { actual });
-}
-
-const padding = (length: number): number => (4 - (length % 4)) % 4;
-
-const nonEmpty = (pieces: readonly Piece[]): Piece[] =>
-  pieces.filter((piece) => !('zeros' in piece) || piece.zeros > 0);
