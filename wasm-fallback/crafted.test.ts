@@ -138,6 +138,22 @@ describe.each([P256, P384])('$name', (curve) => {
     }
   });
 
+  it('the sum is infinity, and r the x of the last point that was added', () => {
+    // The last addition cancels everything, so before it the sum was the negative of a point of the
+    // key's table. What is left over from that sum must not be compared with r.
+    const random = new Random(3);
+    const k = 12345n;
+    const q = affine(multiplyPoint(curve, k, g));
+    for (const segment of [0, 1, 2, 3])
+      for (const multiple of [1n, 3n, 5n, 7n, 9n, 11n, 13n, 15n]) {
+        const scalar = multiple << BigInt(2 * bytes * segment);
+        const r = mod(affine(multiplyPoint(curve, scalar, q))[0], n);
+        const h = mod(-k * r, n); // u1 G + u2 Q = (h / s + r k / s) G
+        for (let i = 0; i < 40; i++)
+          expect(verifier.verify(curve, h, q, [r, random.big(n - 1n) + 1n])).toBe(false);
+      }
+  });
+
   it('r + n < p: the x of the sum is r + n', () => {
     for (const from of [n, n + 1n, p - 200n]) {
       const point = firstPoint(curve, from);
