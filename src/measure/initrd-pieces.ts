@@ -1,4 +1,5 @@
 import { AttestationError } from '../result/attestation-error.js';
+import { MEASUREMENT_CODES } from '../result/measurement-codes.js';
 import type { BootChain } from './boot-chain.js';
 import { readExactly } from './byte-source.js';
 import { packExtraFile } from './cpio.js';
@@ -39,7 +40,7 @@ export async function initrdPieces(
 
 /** For a measurement that depends on more than the image; `why` says on what. */
 export function notPredictable(why: string): never {
-  throw new AttestationError('uki.not-predictable', { actual: why });
+  throw new AttestationError(MEASUREMENT_CODES['uki.not-predictable'], { actual: why });
 }
 
 /** Zeros up to a multiple of four bytes. */
