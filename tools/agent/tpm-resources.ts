@@ -64,7 +64,8 @@ export class TpmResources {
    */
   async release(reason?: unknown): Promise<void> {
     this.#client.startCleanup(CLEANUP_TIMEOUT_MS);
-    let lost = false;
+    // After an error even a handle that is known may be a wrong one: then the TPM's list counts.
+    let lost = reason !== undefined;
     let cause: unknown;
     for (let attempt = 0; attempt < ATTEMPTS; attempt++) {
       try {
@@ -75,7 +76,7 @@ export class TpmResources {
         }
         for (const area of [...this.#indices.values()]) await this.#undefine(area);
         const left = lost ? await this.#strangers() : [...this.#handles];
-        for (const handle of left.reverse()) await this.#flushIfThere(handle);
+        for (const handle of left.reverse()) await this.flush(handle);
         return;
       } catch (error) {
         cause = error;
@@ -113,15 +114,6 @@ export class TpmResources {
 
   async #strangers(): Promise<number[]> {
     return (await loadedHandles(this.#client)).filter((handle) => !this.#before.has(handle));
-  }
-
-  async #flushIfThere(handle: number): Promise<void> {
-    try {
-      await this.flush(handle);
-    } catch (error) {
-      if (!isResponseCode(error, TPM_RC.HANDLE)) throw error;
-      this.#handles.delete(handle);
-    }
   }
 }
 

@@ -1,6 +1,7 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { ToolError } from '../../common/tool-error.js';
 import type { TpmTransport } from '../transport/tpm-transport.js';
+import { commandName } from './constants.js';
 import { decodeResponse, encodeCommand, type TpmResponse } from './message.js';
 import type { ParameterEncryption, TpmSession } from './session.js';
 import { isRetryCode, TpmResponseError } from './tpm-response-error.js';
@@ -106,6 +107,17 @@ export class TpmClient {
       this.#broken = true;
       throw error;
     }
+  }
+
+  /** Sends a command that returns nothing but its success. */
+  async executeSilently(command: TpmCommand): Promise<void> {
+    const { parameters } = await this.execute(command);
+    if (parameters.length === 0) return;
+    this.#broken = true;
+    throw new ToolError('tpm.response-malformed', {
+      expected: `no parameters in the answer to ${commandName(command.code)}`,
+      actual: `${parameters.length} bytes`,
+    });
   }
 
   async #exchange(

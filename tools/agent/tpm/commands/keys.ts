@@ -1,9 +1,9 @@
 import { type Bytes, copyBytes, equalBytes } from 'tee-verify/bytes';
 import { ToolError } from '../../../common/tool-error.js';
-import { TPM_CC, type TPM_RH } from '../constants.js';
+import { TPM_ALG, TPM_CC, TPM_HT, type TPM_RH } from '../constants.js';
 import { handleName, objectName } from '../names.js';
 import { type PcrSelection, writePcrSelections } from '../pcr-selection.js';
-import { readSized, readStructure, written } from '../read-structure.js';
+import { hexNumber, readSized, readStructure, written } from '../read-structure.js';
 import { PASSWORD_SESSION } from '../session.js';
 import type { Authorisation, TpmClient } from '../tpm-client.js';
 import { encodePublic, readPublic, type TpmtPublic } from '../tpmt-public.js';
@@ -48,6 +48,7 @@ export async function createPrimary(
     }),
   });
   try {
+    checkHandleType(handle, TPM_HT.TRANSIENT);
     const key = readStructure(
       parameters,
       'CreatePrimary response',
@@ -105,7 +106,7 @@ export async function quote(
     names: [key.name],
     authorisation,
     parameters: written((writer) => {
-      writer.sized16(qualifyingData).u16(TPM_ALG_NULL);
+      writer.sized16(qualifyingData).u16(TPM_ALG.NULL);
       writePcrSelections(writer, selections);
     }),
   });
@@ -122,7 +123,7 @@ export async function quote(
 
 /** TPM2_FlushContext (Part 3, 28.4): removes a transient object or a session. */
 export async function flushContext(client: TpmClient, handle: number): Promise<void> {
-  await client.execute({
+  await client.executeSilently({
     code: TPM_CC.FlushContext,
     parameters: written((writer) => writer.u32(handle)),
   });
@@ -139,7 +140,7 @@ export async function evictControl(
   persistentHandle: number,
   authorisation: Authorisation = { session: PASSWORD_SESSION },
 ): Promise<void> {
-  await client.execute({
+  await client.executeSilently({
     code: TPM_CC.EvictControl,
     handles: [hierarchy, key.handle],
     names: [handleName(hierarchy), key.name],
@@ -149,12 +150,20 @@ export async function evictControl(
 }
 
 const EMPTY = new Uint8Array(0);
-const TPM_ALG_NULL = 0x0010;
 
 function checkName(area: TpmtPublic, name: Uint8Array): void {
   if (!equalBytes(objectName(area), name))
     throw new ToolError('tpm.response-malformed', {
       expected: 'the name to be the hash of the public area',
       actual: 'another one',
+    });
+}
+
+/** A new handle must be of the kind that the command makes. */
+export function checkHandleType(handle: number, type: number): void {
+  if (handle >>> 24 !== type)
+    throw new ToolError('tpm.response-malformed', {
+      expected: `a handle ${hexNumber(type, 2)}xxxxxx`,
+      actual: hexNumber(handle, 8),
     });
 }

@@ -17,7 +17,7 @@ export async function nvDefineSpace(
   authValue: Uint8Array,
   authorisation: Authorisation = { session: PASSWORD_SESSION },
 ): Promise<void> {
-  await client.execute({
+  await client.executeSilently({
     code: TPM_CC.NV_DefineSpace,
     handles: [hierarchy],
     names: [handleName(hierarchy)],
@@ -33,7 +33,7 @@ export async function nvUndefineSpace(
   area: NvPublic,
   authorisation: Authorisation = { session: PASSWORD_SESSION },
 ): Promise<void> {
-  await client.execute({
+  await client.executeSilently({
     code: TPM_CC.NV_UndefineSpace,
     handles: [hierarchy, area.nvIndex],
     names: [handleName(hierarchy), nvName(area)],
@@ -85,7 +85,7 @@ export async function nvWrite(
   let current = area;
   for (let offset = 0; offset < data.length; offset += chunkSize) {
     const chunk = data.subarray(offset, offset + chunkSize);
-    await client.execute({
+    await client.executeSilently({
       code: TPM_CC.NV_Write,
       handles: [area.nvIndex, area.nvIndex],
       names: [nvName(current), nvName(current)],

@@ -104,7 +104,7 @@ export async function pcrExtend(
   digests: ReadonlyMap<number, Uint8Array>,
   authorisation: Authorisation = { session: PASSWORD_SESSION },
 ): Promise<void> {
-  await client.execute({
+  await client.executeSilently({
     code: TPM_CC.PCR_Extend,
     handles: [index],
     names: [handleName(index)],
@@ -122,7 +122,7 @@ export async function pcrReset(
   index: number,
   authorisation: Authorisation = { session: PASSWORD_SESSION },
 ): Promise<void> {
-  await client.execute({
+  await client.executeSilently({
     code: TPM_CC.PCR_Reset,
     handles: [index],
     names: [handleName(index)],

@@ -1,12 +1,12 @@
 import { constants, createPublicKey, publicEncrypt, randomBytes } from 'node:crypto';
 import { type Bytes, copyBytes, encodeBase64Url } from 'tee-verify/bytes';
 import { ToolError } from '../../../common/tool-error.js';
-import { DIGEST_SIZES, HASH_NAMES, TPM_ALG, TPM_CC, TPM_RH, TPM_SE } from '../constants.js';
+import { DIGEST_SIZES, HASH_NAMES, TPM_ALG, TPM_CC, TPM_HT, TPM_RH, TPM_SE } from '../constants.js';
 import { readStructure, refuse, written } from '../read-structure.js';
 import { HmacSession, sessionKeyOf } from '../session.js';
 import type { TpmClient } from '../tpm-client.js';
 import { type RsaPublic, writeSymmetric } from '../tpmt-public.js';
-import type { LoadedKey } from './keys.js';
+import { checkHandleType, type LoadedKey } from './keys.js';
 
 const SALT_SIZE = 32;
 
@@ -46,6 +46,7 @@ export async function startHmacSession(
     }),
   });
   try {
+    checkHandleType(handle, TPM_HT.LOADED_SESSION);
     const nonceTpm = readStructure(
       parameters,
       'StartAuthSession response',
