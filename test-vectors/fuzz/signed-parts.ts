@@ -1,5 +1,5 @@
-import { Decoder, Tag } from 'cbor-x';
 import { derToRaw, twin } from '../mint/ecdsa.js';
+import { readCbor } from './mutate-cbor.js';
 
 /** Everything in evidence that carries trust: what was signed, and the signatures. Hex. */
 export interface SignedParts {
@@ -44,15 +44,14 @@ function decodeText(text: string): Uint8Array {
 
 // biome-ignore lint/suspicious/noExplicitAny: JSON of unknown shape
 function signedParts(document: Uint8Array, bundle: any): SignedParts {
-  const decoded = new Decoder({ mapsAsObjects: false }).decode(document);
-  const [protectedHeader, , payload, signature] = (
-    decoded instanceof Tag ? decoded.value : decoded
-  ) as [Uint8Array, unknown, Uint8Array, Uint8Array];
+  const item = readCbor(document);
+  const envelope = item.major === 6 ? item.items[0] : item;
+  const [protectedHeader, , payload, signature] = (envelope?.items ?? []).map(({ bytes }) => bytes);
   const quote = bundle?.attestation.tpm.ecc_p256;
   return {
-    protectedHeader: hex(protectedHeader),
-    payload: hex(payload),
-    signature: hex(signature),
+    protectedHeader: hex(protectedHeader as Uint8Array),
+    payload: hex(payload as Uint8Array),
+    signature: hex(signature as Uint8Array),
     attestData: quote?.attest_data.toLowerCase(),
     quoteSignature: quote?.signature.toLowerCase(),
   };
