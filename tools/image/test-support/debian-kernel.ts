@@ -1,3 +1,4 @@
+import { spawnSync } from 'node:child_process';
 import { existsSync, mkdirSync, mkdtempSync, readdirSync, renameSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -12,11 +13,8 @@ export function debianKernel(): string {
   const found = findKernel(cache);
   if (found !== undefined) return found;
   const stage = mkdtempSync(join(tmpdir(), 'tee-image-kernel-'));
-  const depends = new TextDecoder().decode(
-    runCommand('apt-cache', ['depends', 'linux-image-cloud-amd64']),
-  );
-  const name = /Depends: (linux-image-\S+)/.exec(depends)?.[1];
-  if (name === undefined) throw new Error(`no kernel package in: ${depends}`);
+  const name = kernelPackage() ?? (runCommand('apt-get', ['-q', 'update']) && kernelPackage());
+  if (!name) throw new Error('no kernel package; linux-image-cloud-amd64 is not known to apt');
   runCommand('apt-get', ['-o', 'APT::Sandbox::User=root', 'download', name], { cwd: stage });
   const [archive] = readdirSync(stage);
   if (archive === undefined) throw new Error('apt-get download left no file');
@@ -27,6 +25,15 @@ export function debianKernel(): string {
   const kernel = findKernel(cache);
   if (kernel === undefined) throw new Error(`no kernel in ${cache}`);
   return kernel;
+}
+
+/** What the meta package depends on; undefined before apt has its lists. */
+function kernelPackage(): string | undefined {
+  const { stdout } = spawnSync('apt-cache', ['depends', 'linux-image-cloud-amd64'], {
+    encoding: 'utf8',
+    env: { ...process.env, LC_ALL: 'C' },
+  });
+  return /Depends: (linux-image-\S+)/.exec(stdout ?? '')?.[1];
 }
 
 function findKernel(root: string): string | undefined {
