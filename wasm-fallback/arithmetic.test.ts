@@ -400,6 +400,46 @@ describe.each([P256, P384])('$name', (curve) => {
   });
 });
 
+describe('division steps', () => {
+  /** One step as the paper defines it (Bernstein and Yang, section 8), and its matrix times 2. */
+  type State = { delta: bigint; f: bigint; g: bigint; rows: readonly bigint[] };
+  const step = ({ delta, f, g, rows }: State): State => {
+    const [u = 0n, v = 0n, q = 0n, r = 0n] = rows;
+    if (delta > 0n && g & 1n)
+      return {
+        delta: 1n - delta,
+        f: g,
+        g: (g - f) / 2n,
+        rows: [2n * q, 2n * r, q - u, r - v],
+      };
+    const odd = g & 1n;
+    return {
+      delta: 1n + delta,
+      f,
+      g: (g + odd * f) / 2n,
+      rows: [2n * u, 2n * v, q + odd * u, r + odd * v],
+    };
+  };
+
+  it('are those of the definition, 28 at once', async () => {
+    const { ec } = await Layers.build(P256);
+    const random = new Random(11);
+    for (let round = 0; round < 5000; round++) {
+      const f = random.big(1n << 60n) | 1n;
+      const g = (random.integer(2) ? 1n : -1n) * random.big(1n << 60n);
+      const delta = BigInt(random.integer(80) - 40);
+      let state: State = { delta, f, g, rows: [1n, 0n, 0n, 1n] };
+      for (let i = 0; i < 28; i++) state = step(state);
+      const low = (x: bigint) => Number(BigInt.asIntN(32, x));
+      const newDelta = ec.steps(Number(delta), low(f), low(g));
+      const matrix = [0, 1, 2, 3].map((i) => BigInt(ec.matrixEntry(i)));
+      expect([BigInt(newDelta), ...matrix]).toEqual([state.delta, ...state.rows]);
+      const [u, v, q, r] = matrix.map((x) => (x < 0n ? -x : x)) as [bigint, bigint, bigint, bigint];
+      expect(u + v <= 1n << 28n && q + r <= 1n << 28n).toBe(true);
+    }
+  });
+});
+
 describe('key slots', () => {
   const key = (layers: Layers, curve: CurveNumbers, k: bigint): number => {
     const point = multiplyPoint(curve, k, curve.g);

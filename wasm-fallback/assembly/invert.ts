@@ -25,10 +25,10 @@ const e = memory.data(56, 8);
 const MAX_BATCHES = 42;
 
 // The matrix of the last batch.
-let u: i32 = 0;
-let v: i32 = 0;
-let q: i32 = 0;
-let r: i32 = 0;
+export let u: i32 = 0;
+export let v: i32 = 0;
+export let q: i32 = 0;
+export let r: i32 = 0;
 
 /**
  * out = 1 / x mod m for odd m and x prime to m: limbs in [0, 2^28), the top one signed,
@@ -59,7 +59,7 @@ export function inverseModLimb(a: i32): i32 {
 }
 
 /** 28 division steps on the low words of f and g: sets the matrix, returns the new delta. */
-function steps(delta: i32, f0: i32, g0: i32): i32 {
+export function steps(delta: i32, f0: i32, g0: i32): i32 {
   u = 1; v = 0; q = 0; r = 1;
   let left = 28;
   while (true) {

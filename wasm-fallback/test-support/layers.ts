@@ -24,6 +24,8 @@ export interface LayerExports extends EcExports {
   limbsFromBytes(out: number, source: number): void;
   invert(out: number, x: number, m: number): void;
   inverseModLimb(a: number): number;
+  steps(delta: number, f: number, g: number): number;
+  matrixEntry(index: number): number;
   scalarMul(out: number, a: number, b: number): void;
   divideBy(s: number, h: number, u1: number, r: number, u2: number): void;
   isScalar(a: number): number;
