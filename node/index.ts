@@ -1,4 +1,5 @@
 import type {
+  CryptoProvider,
   EvidenceInput,
   ManifestInput,
   Report,
@@ -8,36 +9,52 @@ import type {
 import { inspectAttestation as inspect } from '../src/inspect-attestation.js';
 import { verifyAttestation as verify } from '../src/verify-attestation.js';
 import { verifyAttestationSync as verifySync } from '../src/verify-attestation-sync.js';
+import { namedProvider, type ProviderName } from './named-provider.js';
 import { createNodeProvider } from './node-provider.js';
 
 export * from '../src/index.js';
-export { createNodeProvider };
+export type { ProviderName } from './named-provider.js';
+export { createNodeProvider } from './node-provider.js';
+export { createVerifierPool, type PoolOptions, type VerifierPool } from './verifier-pool.js';
 
-const provider = createNodeProvider();
-
-/** `verifyAttestation` of the main entry, with node:crypto as the default provider. */
-export function verifyAttestation(
-  evidence: EvidenceInput,
-  manifest: ManifestInput,
-  options: VerifyOptions = {},
-): Promise<VerifiedClaims> {
-  return verify(evidence, manifest, { provider, ...options });
+/** `VerifyOptions`, where the provider may also be named; default `node:crypto`. */
+export interface NodeVerifyOptions extends Omit<VerifyOptions, 'provider'> {
+  readonly provider?: CryptoProvider | ProviderName;
 }
 
-/** `verifyAttestationSync` of the main entry, with node:crypto as the default provider. */
+const nodeProvider = createNodeProvider();
+
+function withProvider(options: NodeVerifyOptions): VerifyOptions {
+  const { provider = nodeProvider } = options;
+  return {
+    ...options,
+    provider: typeof provider === 'string' ? namedProvider(provider) : provider,
+  };
+}
+
+/** `verifyAttestation` of the portable entry, with node:crypto as the default provider. */
+export async function verifyAttestation(
+  evidence: EvidenceInput,
+  manifest: ManifestInput,
+  options: NodeVerifyOptions = {},
+): Promise<VerifiedClaims> {
+  return verify(evidence, manifest, withProvider(options));
+}
+
+/** `verifyAttestationSync` of the portable entry, with node:crypto as the default provider. */
 export function verifyAttestationSync(
   evidence: EvidenceInput,
   manifest: ManifestInput,
-  options: VerifyOptions = {},
+  options: NodeVerifyOptions = {},
 ): VerifiedClaims {
-  return verifySync(evidence, manifest, { provider, ...options });
+  return verifySync(evidence, manifest, withProvider(options));
 }
 
-/** `inspectAttestation` of the main entry, with node:crypto as the default provider. */
-export function inspectAttestation(
+/** `inspectAttestation` of the portable entry, with node:crypto as the default provider. */
+export async function inspectAttestation(
   evidence: EvidenceInput,
   manifest?: ManifestInput,
-  options: VerifyOptions = {},
+  options: NodeVerifyOptions = {},
 ): Promise<Report> {
-  return inspect(evidence, manifest, { provider, ...options });
+  return inspect(evidence, manifest, withProvider(options));
 }

@@ -19,7 +19,7 @@ const INSTALLED = ['@noble/curves', '@noble/hashes', 'jose', 'tee-verify'];
 
 /** What an archive may hold. */
 const PACKED =
-  /^(package\.json|LICENSE|README\.md|CHANGELOG\.md|SECURITY\.md|THIRD-PARTY\.md|docs\/(codes\.md|manifest\.schema\.json)|node\/bin\/[\w-]+\.js|dist\/(?!.*\.(test|bench)\.).+\.(js|d\.ts|js\.map|wasm))$/;
+  /^(package\.json|LICENSE|README\.md|CHANGELOG\.md|SECURITY\.md|THIRD-PARTY\.md|docs\/([\w-]+\.md|manifest\.schema\.json)|wasm-fallback\/(assembly\/[\w-]+\.ts|[\w-]+\.mjs|ec\.wasm(\.sha256)?)|node\/bin\/[\w-]+\.js|dist\/(?!.*\.(test|bench)\.).+\.(js|d\.ts|js\.map|wasm))$/;
 
 const { values: options } = parseArgs({ options: { keep: { type: 'boolean', default: false } } });
 const folder = mkdtempSync(join(tmpdir(), 'package-'));
@@ -59,21 +59,29 @@ function run(program, args, cwd) {
 const readJson = (path) => JSON.parse(readFileSync(path, 'utf8'));
 const binary = (name) => join(ROOT, 'node_modules/.bin', name);
 
+/** Every file that a value of `exports` names, whatever its conditions. */
+const targetsOf = (target) =>
+  typeof target === 'string' ? [target] : Object.values(target).flatMap(targetsOf);
+
 /** `exports` and `bin` against the table of the build, and every target against the disk. */
 function compareWithTable(home, prefix, entries) {
   const { exports = {}, bin = {} } = readJson(join(ROOT, home, 'package.json'));
   const problems = [];
   const local = (path) => `./${path.slice(prefix.length)}`;
-  for (const { subpath, source, output } of entries) {
-    if (subpath === undefined || !existsSync(join(ROOT, source))) continue;
-    const expected = { types: local(typesOf(source)), default: local(output) };
+  const conditions = ({ source, output }) => ({
+    types: local(typesOf(source)),
+    default: local(output),
+  });
+  for (const entry of entries) {
+    const { subpath, onNode } = entry;
+    if (subpath === undefined || !existsSync(join(ROOT, entry.source))) continue;
+    const node = entries.find(({ output }) => output === onNode);
+    const expected = { ...(node && { node: conditions(node) }), ...conditions(entry) };
     if (JSON.stringify(exports[subpath]) !== JSON.stringify(expected)) {
       problems.push(`exports["${subpath}"] should be ${JSON.stringify(expected)}`);
     }
   }
-  const targets = Object.values(exports).flatMap((target) =>
-    typeof target === 'string' ? [target] : Object.values(target),
-  );
+  const targets = Object.values(exports).flatMap((target) => targetsOf(target));
   for (const target of [...targets, ...Object.values(bin)]) {
     if (!existsSync(join(ROOT, home, target))) problems.push(`${target} does not exist`);
   }

@@ -8,9 +8,11 @@
 
 /** Entries of tee-verify for Node and for other people's bundlers; they share chunks. */
 export const SDK_ENTRIES = [
-  { source: 'src/index.ts', output: 'dist/index.js', subpath: '.' },
+  // On Node the main entry is Node's, with node:crypto as its default.
+  { source: 'src/index.ts', output: 'dist/index.js', subpath: '.', onNode: 'dist/node.js' },
   { source: 'node/index.ts', output: 'dist/node.js', subpath: './node' },
   { source: 'node/cli.ts', output: 'dist/cli.js', bin: 'tee-verify' },
+  { source: 'node/verifier-worker.ts', output: 'dist/verifier-worker.js', internal: true },
   { source: 'wasm-fallback/index.ts', output: 'dist/wasm-fallback.js', subpath: './wasm-fallback' },
   { source: 'src/bytes/index.ts', output: 'dist/bytes.js', subpath: './bytes' },
   { source: 'src/manifest/index.ts', output: 'dist/manifest.js', subpath: './manifest' },

@@ -215,7 +215,7 @@ function readPcrs(value: unknown): SenderClaims['pcrs'] {
 function readEventLog(value: unknown): Bytes | undefined {
   if (value === undefined) return undefined;
   const bytes = typeof value === 'string' ? decodeBase64(value) : undefined;
-  if (bytes === undefined) invalid('event_log', 'base64 text', typeof value);
+  if (bytes === undefined) invalid('event_log', 'base64 text', kindOf(value));
   return bytes;
 }
 
@@ -224,7 +224,7 @@ function hex(json: JsonObject, key: string, where: string, maxBytes: number): By
   const value = Object.hasOwn(json, key) ? json[key] : undefined;
   if (value === undefined || (value === null && key === 'nonce')) return undefined;
   const name = where === '' ? key : `${where}.${key}`;
-  if (typeof value !== 'string') invalid(name, 'hex text', typeof value);
+  if (typeof value !== 'string') invalid(name, 'hex text', kindOf(value));
   if (value.length > 2 * maxBytes) {
     if (key === 'document') tooLarge(maxBytes, Math.ceil(value.length / 2));
     invalid(name, `at most ${maxBytes} bytes`, `${Math.ceil(value.length / 2)}`);
@@ -236,9 +236,13 @@ function hex(json: JsonObject, key: string, where: string, maxBytes: number): By
 
 function object(value: unknown, name: string): JsonObject {
   if (value === undefined || value === null) missing(name);
-  if (typeof value !== 'object' || Array.isArray(value))
-    invalid(name, 'an object', Array.isArray(value) ? 'an array' : typeof value);
+  if (typeof value !== 'object' || Array.isArray(value)) invalid(name, 'an object', kindOf(value));
   return value as JsonObject;
+}
+
+function kindOf(value: unknown): string {
+  if (value === null) return 'null';
+  return Array.isArray(value) ? 'an array' : typeof value;
 }
 
 function missing(name: string): never {

@@ -1,5 +1,5 @@
 /** tee-verify: decides whether an EC2 instance or a Nitro Enclave may be trusted. */
-export { createNobleProviderLazy as createNobleProvider } from './crypto/choose-provider.js';
+export { createFallbackProvider, createNobleProvider } from './crypto/choose-provider.js';
 export type {
   CryptoProvider,
   HashAlgorithm,

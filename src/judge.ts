@@ -24,7 +24,7 @@ export function* judge(
   sync?: SyncCrypto,
 ): Flow<Outcome> {
   const { provider } = options;
-  const report = new ReportBuilder(provider.name);
+  const report = new ReportBuilder(provider);
   const engine = createEngine(provider.name, sync ?? provider);
   try {
     const document = yield* verifyEvidence(evidence, manifest, options, engine, report);

@@ -6,7 +6,7 @@ import { createInterface } from 'node:readline';
 import { SingleBar } from 'cli-progress';
 import { type Command, InvalidArgumentError } from 'commander';
 import type { Report } from '../../src/index.js';
-import { inspectAttestation } from '../index.js';
+import { createVerifierPool } from '../index.js';
 import { EXIT, UsageError } from './exit.js';
 import { readInput } from './read-input.js';
 import { printable, styleFor } from './style.js';
@@ -53,9 +53,13 @@ export function addBatchCommand(program: Command): void {
       if (bar === undefined) process.stdout.write(`${format(line, flags.jsonl === true)}\n`);
       else bar.line(format(line, flags.jsonl === true));
     };
+    const pool = createVerifierPool({
+      threads: Math.min(flags.concurrency, availableParallelism()),
+      ...(flags.provider !== undefined && { provider: flags.provider }),
+    });
     const check = async (file: string): Promise<Line> => {
       try {
-        return describe(file, await inspectAttestation(await readInput(file), manifest, options));
+        return describe(file, await pool.inspect(await readInput(file), manifest, options));
       } catch (error) {
         if (!(error instanceof UsageError)) throw error;
         return { file, verdict: 'unreadable', message: error.message };
@@ -72,6 +76,7 @@ export function addBatchCommand(program: Command): void {
       }
       for (const pending of window) write(await pending);
     } finally {
+      await pool.close();
       bar?.stop();
     }
     summarize(counts, flags.jsonl === true ? process.stderr : process.stdout);

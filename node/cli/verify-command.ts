@@ -31,6 +31,7 @@ export function addVerifyCommand(program: Command): void {
     const [evidence, manifest] = [await readInput(path), await readInput(flags.manifest)];
     const report = await inspectAttestation(evidence, manifest, {
       ...options,
+      ...(flags.provider !== undefined && { provider: flags.provider }),
       ...(flags.nonce !== undefined && { nonce: flags.nonce }),
     });
     if (flags.json) process.stdout.write(`${JSON.stringify(report, undefined, 2)}\n`);

@@ -1,6 +1,7 @@
 import { readFile } from 'node:fs/promises';
 import { type Command, InvalidArgumentError, Option } from 'commander';
 import type { ManifestKeys, TrustAnchor, VerifyOptions } from '../../src/index.js';
+import { PROVIDER_NAMES, type ProviderName } from '../named-provider.js';
 import { UsageError } from './exit.js';
 
 /** What commander makes of the options that `verify` and `batch` share. */
@@ -14,6 +15,7 @@ export interface VerifyFlags {
   readonly requireQuote?: true;
   readonly allowPartialManifest?: true;
   readonly allowDebug?: true;
+  readonly provider?: ProviderName;
 }
 
 /** Adds the shared options to a command. */
@@ -45,6 +47,7 @@ export function addVerifyOptions(command: Command): Command {
     )
     .option('--require-quote', 'refuse evidence without a TPM quote')
     .option('--allow-partial-manifest', 'accept a manifest that does not pin what makes an image')
+    .addOption(new Option('--provider <name>', 'cryptography to use').choices(PROVIDER_NAMES))
     .addOption(new Option('--allow-debug', 'accept enclaves in debug mode (never for secrets)'));
 }
 

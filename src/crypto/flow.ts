@@ -34,7 +34,9 @@ export function runFlowSync<T>(flow: Flow<T>): T {
   const step = flow.next();
   if (!step.done) {
     step.value.then(undefined, () => undefined);
-    throw new TypeError('a synchronous verification needs a provider with a sync form');
+    throw new TypeError(
+      'this verification has to wait (an asynchronous provider, or a signed manifest): use verifyAttestation',
+    );
   }
   return step.value;
 }

@@ -45,7 +45,7 @@ const TABLE = {
   ],
   'cbor.not-allowed': [
     'the CBOR uses a feature that attestation documents do not have',
-    'Tags (but an outer 18), bignums, floats, indefinite-length strings and unknown simple values are refused.',
+    'Tags (but an outer 18), bignums and indefinite-length strings are refused.',
   ],
   'cbor.duplicate-key': [
     'a CBOR map has the same key twice',
@@ -149,7 +149,7 @@ const TABLE = {
   // The attestation document's own rules.
   'document.malformed': [
     'the payload is not an attestation document',
-    'The signed payload must be a map with text keys.',
+    'The signed payload must be a map.',
   ],
   'document.field-missing': [
     'a mandatory field of the document is missing',
@@ -235,7 +235,7 @@ const TABLE = {
   ],
   'quote.pcr-selection': [
     'the quote selects other PCRs than the document proves',
-    'Quote PCRs of the SHA-384 bank that the document carries, at least one of them.',
+    'Quote the SHA-384 bank with exactly the PCRs of the document.',
   ],
   'quote.pcr-digest-mismatch': [
     'the quoted PCR digest differs from the PCRs of the document',
@@ -336,6 +336,17 @@ const TABLE = {
   'pcr.set-outside-validity': [
     'the PCRs match a measurement set outside its time',
     'The publisher accepts this image only between notBefore and notAfter.',
+  ],
+
+  // Worker pools (tee-verify/node).
+  'pool.overloaded': [
+    'too many verifications wait in the pool',
+    'Answer 503 and let the client come back; or raise maxQueued or threads.',
+  ],
+  'pool.closed': ['the pool was closed', 'Make a new one.'],
+  'pool.worker-failed': [
+    'a worker of the pool failed',
+    'See the cause. Nothing was accepted; ask again.',
   ],
 
   // What is wrong on our own side.

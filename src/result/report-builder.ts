@@ -31,7 +31,7 @@ interface StepRecord {
 
 /** Writes the report while the main flow runs. */
 export class ReportBuilder {
-  readonly #provider: string;
+  readonly #provider: { readonly name: string };
   readonly #steps = new Map<Step, StepRecord>(
     STEPS.map((step) => [step, { state: 'not-run', checks: [] }]),
   );
@@ -40,7 +40,8 @@ export class ReportBuilder {
   #appraisal: Appraisal | undefined;
   #eventLog: EventLogFindings | undefined;
 
-  constructor(provider: string) {
+  /** The provider's name is read at the end: some know theirs only then. */
+  constructor(provider: { readonly name: string }) {
     this.#provider = provider;
   }
 
@@ -121,7 +122,7 @@ export class ReportBuilder {
       }),
       steps,
       ...(this.#time !== undefined && { time: this.#time }),
-      provider: this.#provider,
+      provider: this.#provider.name,
       ...(this.#claims !== undefined && { claims: this.#claims }),
       ...(this.#appraisal !== undefined && { appraisal: this.#appraisal }),
       ...(this.#eventLog !== undefined && { eventLog: this.#eventLog }),

@@ -1,0 +1,35 @@
+import { type CryptoProvider, createNobleProvider, createWebCryptoProvider } from '../src/index.js';
+import { AttestationError } from '../src/result/attestation-error.js';
+import { loadWasm } from '../wasm-fallback/load-wasm.js';
+import { createNodeProvider } from './node-provider.js';
+
+/** The providers that Node has by name: see docs/providers.md. */
+export const PROVIDER_NAMES = ['node:crypto', 'wasm', 'webcrypto', 'noble'] as const;
+
+/** A provider by its name. */
+export type ProviderName = (typeof PROVIDER_NAMES)[number];
+
+/**
+ * The provider of that name. `wasm` is the fastest by far, but runs on the calling thread: use it
+ * in workers (`createVerifierPool`) or where verification is all the thread does. Throws
+ * `crypto.unavailable` when the engine has no WebAssembly.
+ */
+export function namedProvider(name: ProviderName): CryptoProvider {
+  switch (name) {
+    case 'node:crypto':
+      return createNodeProvider();
+    case 'webcrypto':
+      return createWebCryptoProvider(globalThis.crypto.subtle);
+    case 'noble':
+      return createNobleProvider();
+    case 'wasm': {
+      const loaded = loadWasm();
+      if ('provider' in loaded) return loaded.provider;
+      throw new AttestationError('crypto.unavailable', { actual: loaded.unavailable });
+    }
+    default:
+      throw new TypeError(
+        `provider must be one of ${PROVIDER_NAMES.join(', ')}, or a CryptoProvider`,
+      );
+  }
+}
