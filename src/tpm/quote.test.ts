@@ -505,7 +505,7 @@ describe('verifyQuote', async () => {
         {},
       ],
       ['digest of zeros', 'quote.pcr-digest-mismatch', { digest: new Uint8Array(32) }, {}, {}],
-      ['digest empty', 'quote.pcr-digest-mismatch', { digest: new Uint8Array(0) }, {}, {}],
+      ['digest of one byte', 'quote.pcr-digest-mismatch', { digest: new Uint8Array(1) }, {}, {}],
       [
         'digest of SHA-384 length',
         'quote.pcr-digest-mismatch',
