@@ -73,10 +73,20 @@ export function addPoints(curve: CurveNumbers, a: Point, b: Point): Point {
   return [x, mod(slope * (a[0] - x) - a[1], p)];
 }
 
+/** 1, 2, 4, ... times the base point: most products here are of it. */
+const powersOfBase = new Map<CurveNumbers, Point[]>();
+
 export function multiplyPoint(curve: CurveNumbers, scalar: bigint, point: Point): Point {
+  let powers: Point[] = [point];
+  if (point === curve.g) {
+    powers = powersOfBase.get(curve) ?? powers;
+    powersOfBase.set(curve, powers);
+  }
   let sum: Point;
-  for (let power = point, k = scalar; k > 0n; k >>= 1n, power = addPoints(curve, power, power))
-    if (k & 1n) sum = addPoints(curve, sum, power);
+  for (let i = 0, k = scalar; k > 0n; i++, k >>= 1n) {
+    if (i === powers.length) powers.push(addPoints(curve, powers[i - 1], powers[i - 1]));
+    if (k & 1n) sum = addPoints(curve, sum, powers[i]);
+  }
   return sum;
 }
 
