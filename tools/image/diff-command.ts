@@ -34,6 +34,7 @@ Exit status: 0 the same PCRs, 1 differences or an unreadable manifest, 2 usage o
 }
 
 interface SetDifference {
+  /** Fit for a terminal. */
   readonly label: string;
   readonly onlyIn?: 'before' | 'after';
   readonly pcrs: readonly PcrDifference[];
@@ -61,14 +62,15 @@ function diffSets(
     [...after][0],
   ];
   if (before.size === 1 && after.size === 1 && onlyBefore && onlyAfter) {
-    const label =
-      beforeLabel === afterLabel ? `${beforeLabel}` : `${beforeLabel} \u2192 ${afterLabel}`;
+    const names = [...new Set([`${beforeLabel}`, `${afterLabel}`])].map((name) => printable(name));
+    const label = names.join(' \u2192 ');
     const pcrs = diffMeasurements(onlyBefore, onlyAfter);
     return pcrs.length === 0 ? [] : [{ label, pcrs }];
   }
   const differences: SetDifference[] = [];
-  for (const label of new Set([...before.keys(), ...after.keys()])) {
-    const [a, b] = [before.get(label), after.get(label)];
+  for (const key of new Set([...before.keys(), ...after.keys()])) {
+    const [a, b] = [before.get(key), after.get(key)];
+    const label = printable(key);
     if (a === undefined) differences.push({ label, onlyIn: 'after', pcrs: [] });
     else if (b === undefined) differences.push({ label, onlyIn: 'before', pcrs: [] });
     else {
@@ -81,8 +83,8 @@ function diffSets(
 
 function formatSet({ label, onlyIn, pcrs }: SetDifference): string {
   if (onlyIn !== undefined)
-    return `${printable(label)}: only in the ${onlyIn === 'before' ? 'first' : 'second'}\n`;
-  const lines = [`${printable(label)}:`];
+    return `${label}: only in the ${onlyIn === 'before' ? 'first' : 'second'}\n`;
+  const lines = [`${label}:`];
   for (const { pcr, before, after, events } of pcrs) {
     lines.push(`  PCR${pcr}`, `    - ${before ?? 'not pinned'}`, `    + ${after ?? 'not pinned'}`);
     for (const pair of events) {
