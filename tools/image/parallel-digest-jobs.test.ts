@@ -24,7 +24,13 @@ describe('runDigestJobsInParallel', () => {
         { bytes: Uint8Array.of(1, 2, 3) },
       ],
     },
-    { algorithm: 'SHA-256', pieces: [{ offset: 17, length: 12 * MIB }] },
+    { algorithm: 'SHA-256', pieces: [{ offset: 17, length: 12 * MIB }, { zeros: 3 }] },
+    {
+      algorithm: 'SHA-384',
+      pieces: [{ bytes: Uint8Array.of(9) }, { offset: 30 * MIB, length: 2 * MIB }],
+    },
+    { algorithm: 'SHA-384', pieces: [{ offset: MIB, length: 25 * MIB }] },
+    { algorithm: 'SHA-384', pieces: [{ offset: 5, length: 900 }] },
     { algorithm: 'SHA-1', pieces: [] },
   ];
 
@@ -47,11 +53,19 @@ describe('runDigestJobsInParallel', () => {
     expect(await runDigestJobsInParallel(bytesSource(bytes), jobs)).toEqual(expected);
   });
 
-  it('says so when the file is shorter than its headers say, in a thread, too', async () => {
+  it('says so when the file is shorter than its headers say, whoever reads it', async () => {
     const beyond: DigestJob = { algorithm: 'SHA-384', pieces: [{ offset: 0, length: 50 * MIB }] };
     const failure = expect.objectContaining({ code: 'file.unreadable' });
     await expect(runDigestJobsInParallel(source, [beyond])).rejects.toEqual(failure);
-    const both = runDigestJobsInParallel(source, [jobs[0] as DigestJob, beyond, beyond]);
-    await expect(both).rejects.toEqual(failure);
+    const long: DigestJob = {
+      algorithm: 'SHA-384',
+      pieces: [{ offset: 0, length: 39 * MIB }, { zeros: 39 * MIB }],
+    };
+    await expect(runDigestJobsInParallel(source, [long, beyond])).rejects.toEqual(failure);
+    const short: DigestJob = {
+      algorithm: 'SHA-384',
+      pieces: [{ offset: 39 * MIB, length: 2 * MIB }],
+    };
+    await expect(runDigestJobsInParallel(source, [long, short])).rejects.toEqual(failure);
   });
 });

@@ -1,4 +1,4 @@
-import { createHash as nodeCreateHash } from 'node:crypto';
+import { createHash as nodeCreateHash, webcrypto } from 'node:crypto';
 import * as nodeFs from 'node:fs';
 import { availableParallelism } from 'node:os';
 import { Worker } from 'node:worker_threads';
@@ -12,9 +12,12 @@ import {
 import { ToolError } from '../common/tool-error.js';
 import { createNodeHasher, type FileSource } from './file-source.js';
 
-/** Below this, starting a thread costs more than it saves. */
-const WORTH_A_THREAD_BYTES = 8 * 1024 * 1024;
-const MAX_THREADS = 4;
+/** Below this, handing a job to another thread costs more than it saves. */
+const WORTH_A_THREAD_BYTES = 1024 * 1024;
+/** What may be read into memory at once, for libuv's threads, which are there already. */
+const MAX_POOL_BYTES = 64 * 1024 * 1024;
+/** From here on a thread of its own is worth its start of some 15 ms. */
+const WORTH_A_START_BYTES = 24 * 1024 * 1024;
 
 /** A job as threads get it: with node:crypto's name of the algorithm. */
 interface NamedJob {
@@ -68,22 +71,27 @@ parentPort.postMessage(hashJobs(require('node:fs'), createHash, workerData.path,
 `;
 
 /**
- * Computes digests of a file on all cores: the jobs are dealt out by size, this thread takes the
- * largest share. Sources that are no files are hashed here. Throws `file.unreadable`.
+ * Computes digests of a file on all cores. This thread takes the largest job and whatever is small;
+ * libuv's threads take jobs of a few MiB, read into memory (64 MiB at most); the other large ones
+ * get a thread. Sources that are no files are hashed here. Throws `file.unreadable`.
  */
 export const runDigestJobsInParallel: RunDigestJobs = async (source, jobs) => {
   if (!isFile(source)) return runDigestJobs(source, jobs, createNodeHasher);
   const { path } = source;
-  const [own = [], ...others] = dealOut(jobs, Math.min(MAX_THREADS, availableParallelism()));
+  const { own, pool, thread } = dealOut(jobs);
   const results = new Map<DigestJob, Uint8Array>();
   const keep = (share: readonly DigestJob[], digests: readonly Uint8Array[]): void => {
     for (const [i, job] of share.entries()) results.set(job, digests[i] as Uint8Array);
   };
-  const running = others.map((share) => hashInThread(path, share));
-  for (const digests of running) digests.catch(() => undefined); // awaited below
   try {
+    const inThread = thread.length === 0 ? [] : hashInThread(path, thread);
+    const inPool = Promise.all(hashInPool(path, pool));
+    const others = Promise.all([inThread, inPool]);
+    others.catch(() => undefined); // awaited below
     keep(own, hashJobs(nodeFs, nodeCreateHash, path, own.map(toNamed)));
-    for (const [i, digests] of running.entries()) keep(others[i] as DigestJob[], await digests);
+    const [threadDigests, poolDigests] = await others;
+    keep(thread, threadDigests);
+    keep(pool, poolDigests);
   } catch (cause) {
     const reason = cause instanceof Error ? cause.message : String(cause);
     throw new ToolError('file.unreadable', { actual: `${path}: ${reason}`, cause });
@@ -91,23 +99,47 @@ export const runDigestJobsInParallel: RunDigestJobs = async (source, jobs) => {
   return jobs.map((job) => results.get(job) as Uint8Array);
 };
 
-/** Largest job first, each to the share with the least to do; shares too small for a thread go. */
-function dealOut(jobs: readonly DigestJob[], threads: number): DigestJob[][] {
-  const shares = Array.from({ length: threads }, () => ({ jobs: [] as DigestJob[], bytes: 0 }));
-  for (const job of [...jobs].sort((a, b) => bytesOf(b) - bytesOf(a))) {
-    const least = shares.reduce((a, b) => (b.bytes < a.bytes ? b : a));
-    const share = bytesOf(job) < WORTH_A_THREAD_BYTES / 8 ? shares[0] : least;
-    share?.jobs.push(job);
-    if (share !== undefined) share.bytes += bytesOf(job);
+/** Who hashes what. */
+function dealOut(jobs: readonly DigestJob[]): Record<'own' | 'pool' | 'thread', DigestJob[]> {
+  const own: DigestJob[] = [];
+  const pool: DigestJob[] = [];
+  const thread: DigestJob[] = [];
+  let poolBytes = 0;
+  const [largest, ...rest] = [...jobs].sort((a, b) => bytesOf(b) - bytesOf(a));
+  if (largest !== undefined) own.push(largest);
+  for (const job of rest) {
+    const bytes = bytesOf(job);
+    if (bytes < WORTH_A_THREAD_BYTES || availableParallelism() < 2) own.push(job);
+    else if (bytes >= WORTH_A_START_BYTES || poolBytes + bytes > MAX_POOL_BYTES) thread.push(job);
+    else {
+      pool.push(job);
+      poolBytes += bytes;
+    }
   }
-  shares.sort((a, b) => b.bytes - a.bytes);
-  const [first = { jobs: [] }, ...rest] = shares;
-  const worthwhile = rest.filter(({ bytes }) => bytes >= WORTH_A_THREAD_BYTES);
-  const small = rest.filter(({ bytes }) => bytes < WORTH_A_THREAD_BYTES);
-  return [
-    [...first.jobs, ...small.flatMap((share) => share.jobs)],
-    ...worthwhile.map((s) => s.jobs),
-  ];
+  return { own, pool, thread };
+}
+
+/** WebCrypto hashes in libuv's threads while this one works. */
+function hashInPool(path: string, jobs: readonly DigestJob[]): Promise<Uint8Array>[] {
+  if (jobs.length === 0) return [];
+  const file = nodeFs.openSync(path, 'r');
+  try {
+    return jobs.map(async ({ algorithm, pieces }) => {
+      const data = Buffer.allocUnsafeSlow(bytesOf({ algorithm, pieces }));
+      let at = 0;
+      for (const piece of pieces) {
+        if ('bytes' in piece) data.set(piece.bytes, at);
+        else if ('zeros' in piece) data.fill(0, at, at + piece.zeros);
+        else if (nodeFs.readSync(file, data, at, piece.length, piece.offset) !== piece.length)
+          throw new Error('the file ended early: it changed while it was read');
+        at += pieceBytes(piece);
+      }
+      return new Uint8Array(await webcrypto.subtle.digest(algorithm, data));
+    });
+  } finally {
+    // Everything was read: up to its first await, each of these functions has run.
+    nodeFs.closeSync(file);
+  }
 }
 
 function hashInThread(path: string, jobs: readonly DigestJob[]): Promise<Uint8Array[]> {
