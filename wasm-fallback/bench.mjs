@@ -3,8 +3,10 @@
 // Prints medians and minima in microseconds, and the ratios that the module promises; exit status
 // 1 when one is not kept.
 
+import { execFileSync } from 'node:child_process';
 import { createECDH, createPrivateKey, createPublicKey, sign, verify } from 'node:crypto';
 import { readFileSync } from 'node:fs';
+import { fileURLToPath } from 'node:url';
 import { gzipSync } from 'node:zlib';
 import { p256, p384 } from '@noble/curves/nist.js';
 
@@ -16,12 +18,16 @@ const NEW_KEYS = 40;
 const MAX_START_MS = 3;
 const MAX_GZIP_BYTES = 12 * 1024;
 
-const wasm = readFileSync(new URL('ec.wasm', import.meta.url));
-const starts = Array.from({ length: 21 }, () => {
+const WASM = new URL('ec.wasm', import.meta.url);
+const wasm = readFileSync(WASM);
+/** In processes of their own: the engine remembers what it has compiled before. */
+const START = `const bytes = require('node:fs').readFileSync(process.argv[1]);
   const start = performance.now();
-  new WebAssembly.Instance(new WebAssembly.Module(wasm));
-  return performance.now() - start;
-});
+  new WebAssembly.Instance(new WebAssembly.Module(bytes));
+  console.log(performance.now() - start);`;
+const starts = Array.from({ length: 9 }, () =>
+  Number(execFileSync(process.execPath, ['-e', START, fileURLToPath(WASM)], { encoding: 'utf8' })),
+);
 const ec = new WebAssembly.Instance(new WebAssembly.Module(wasm)).exports;
 const memory = new Uint8Array(ec.memory.buffer);
 
@@ -126,9 +132,9 @@ const gzip = gzipSync(wasm, { level: 9 }).length;
 console.log('the module');
 promise(
   'compile and instantiate',
-  `${start.toFixed(2)} ms, first ${starts[0].toFixed(2)} ms`,
+  `${start.toFixed(2)} ms`,
   `at most ${MAX_START_MS} ms`,
-  start <= MAX_START_MS && starts[0] <= MAX_START_MS,
+  start <= MAX_START_MS,
 );
 promise(
   'size',
