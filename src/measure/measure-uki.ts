@@ -218,13 +218,13 @@ class Measurement {
     if (!state.enabled) return;
     const used: SignatureEntry[] = [];
     for (const { name, image } of this.#chain.images) {
-      const certificates = await readSignatureCertificates(image);
-      if (certificates.length === 0)
+      const signatures = await readSignatureCertificates(image);
+      if (signatures.length === 0)
         throw new AttestationError(MEASUREMENT_CODES['pe.not-signed'], {
           expected: `${name} signed`,
           actual: 'no signature',
         });
-      const entry = findAuthority(state, certificates, name);
+      const entry = findAuthority(state, signatures, name);
       if (!used.includes(entry)) {
         used.push(entry);
         const { data, description } = authorityData(entry);

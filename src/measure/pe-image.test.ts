@@ -253,7 +253,7 @@ describe('readSignatureCertificates', () => {
     const certificates = [makeCertificate('leaf'), makeCertificate('issuer')];
     const bytes = makePe([A], { certificates: makeCertificateTable(certificates) });
     const image = await readPeImage(bytesSource(bytes));
-    expect(await readSignatureCertificates(image)).toEqual(certificates);
+    expect(await readSignatureCertificates(image)).toEqual([certificates]);
   });
 
   it('gives none for an unsigned image', async () => {

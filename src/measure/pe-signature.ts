@@ -17,12 +17,12 @@ const PKCS_SIGNED_DATA = 0x0002;
 const SIGNED_DATA_OID = '2a864886f70d010702';
 
 /**
- * The certificates that an image's Authenticode signatures carry, DER, in their order. Empty when
- * the image is not signed. Nothing is verified here: firmware does that at boot.
+ * The certificates that each of an image's Authenticode signatures carries, DER, in their order.
+ * Empty when the image is not signed. Nothing is verified here: firmware does that at boot.
  *
  * Throws `pe.certificate-table`, `pe.signature-malformed`, `pe.limit-exceeded`.
  */
-export async function readSignatureCertificates(image: PeImage): Promise<Uint8Array[]> {
+export async function readSignatureCertificates(image: PeImage): Promise<Uint8Array[][]> {
   const { offset, size } = image.certificates;
   if (size > MAX_TABLE_BYTES)
     throw new AttestationError(MEASUREMENT_CODES['pe.limit-exceeded'], {
@@ -31,13 +31,14 @@ export async function readSignatureCertificates(image: PeImage): Promise<Uint8Ar
     });
   if (size === 0) return [];
   const table = await readExactly(image.source, offset, size, 'certificate table');
-  const certificates = readTable(table).flatMap(certificatesOf);
-  if (certificates.length > MAX_CERTIFICATES)
+  const signatures = readTable(table).map(certificatesOf);
+  const count = signatures.flat().length;
+  if (count > MAX_CERTIFICATES)
     throw new AttestationError(MEASUREMENT_CODES['pe.limit-exceeded'], {
       expected: `at most ${MAX_CERTIFICATES} certificates`,
-      actual: `${certificates.length}`,
+      actual: `${count}`,
     });
-  return certificates;
+  return signatures;
 }
 
 /** The PKCS#7 blobs of a chain of WIN_CERTIFICATEs, each padded to 8 bytes. */

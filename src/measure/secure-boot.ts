@@ -69,33 +69,37 @@ export function secureBootVariables(state: SecureBootState): MeasuredData[] {
 }
 
 /**
- * The db entry that lets firmware load an image: the first certificate of its signature that stands
- * in db. Throws `uki.signer-not-in-db`, `uki.revoked-by-dbx`.
+ * The db entry that lets firmware load an image: in the first signature that has one, the first
+ * entry of db, in db's order, whose certificate the signature carries. EDK2 tries them in this
+ * order; measured boots with both an issuer and its leaf in db confirm it.
+ *
+ * Throws `uki.signer-not-in-db`, `uki.revoked-by-dbx`.
  */
 export function findAuthority(
   state: SecureBootState,
-  certificates: readonly Uint8Array[],
+  signatures: readonly (readonly Uint8Array[])[],
   imageName: string,
 ): SignatureEntry {
-  for (const certificate of certificates) {
-    const isIt = ({ type, data }: SignatureEntry): boolean =>
+  const isFor =
+    (certificate: Uint8Array) =>
+    ({ type, data }: SignatureEntry): boolean =>
       type === 'x509' && equalBytes(data, certificate);
-    const entry = state.dbEntries.find(isIt);
-    if (entry === undefined) continue;
-    if (state.dbxEntries.some(isIt))
-      throw new AttestationError(MEASUREMENT_CODES['uki.revoked-by-dbx'], {
-        actual: `${imageName}: ${certificateSubject(certificate) ?? 'a certificate'}`,
-      });
-    return entry;
+  const revoked = signatures.flat().find((one) => state.dbxEntries.some(isFor(one)));
+  if (revoked !== undefined)
+    throw new AttestationError(MEASUREMENT_CODES['uki.revoked-by-dbx'], {
+      actual: `${imageName}: ${certificateSubject(revoked) ?? 'a certificate'}`,
+    });
+  for (const certificates of signatures) {
+    const entry = state.dbEntries.find((one) => certificates.some((der) => isFor(der)(one)));
+    if (entry !== undefined) return entry;
   }
   const names = (all: readonly Uint8Array[]): string =>
     all.map((der) => certificateSubject(der) ?? 'a certificate without a name').join(', ') ||
     'none';
+  const allowed = state.dbEntries.filter(({ type }) => type === 'x509').map(({ data }) => data);
   throw new AttestationError(MEASUREMENT_CODES['uki.signer-not-in-db'], {
-    expected: `${imageName} signed by one of db: ${names(
-      state.dbEntries.filter(({ type }) => type === 'x509').map(({ data }) => data),
-    )}`,
-    actual: names(certificates),
+    expected: `${imageName} signed by one of db: ${names(allowed)}`,
+    actual: names(signatures.flat()),
   });
 }
 
