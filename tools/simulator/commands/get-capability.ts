@@ -19,7 +19,7 @@ import type { TpmState } from '../tpm-state.js';
 /** The manufacturer of a NitroTPM: the simulator stands in for one. */
 const MANUFACTURER = 'AMZN';
 /** The vendor strings say what this really is. */
-const VENDOR_STRINGS = ['SIMU', 'LATE', 'D NO', 'T AW'] as const;
+const VENDOR_STRINGS = ['SIMU', 'LATE', 'D,NO', 'TAWS'] as const;
 
 /** TPMA_ALGORITHM: asymmetric 1, symmetric 2, hash 4, object 8, signing 0x100, method 0x400. */
 const ALGORITHMS: readonly (readonly [number, number])[] = [
