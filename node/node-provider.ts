@@ -1,5 +1,6 @@
 import { createHash, createPublicKey, type KeyObject, verify } from 'node:crypto';
 import { ALGORITHMS } from '../src/crypto/algorithms.js';
+import { KeyCache } from '../src/crypto/key-cache.js';
 import type { CryptoProvider, SignatureAlgorithm, SyncCrypto } from '../src/crypto/provider.js';
 
 const HASHES = {
@@ -17,16 +18,20 @@ const SPKI_PREFIX: Readonly<Record<SignatureAlgorithm, Uint8Array>> = {
   ES384: Uint8Array.from(Buffer.from('3076301006072a8648ce3d020106052b81040022036200', 'hex')),
 };
 
+const keys = new KeyCache<KeyObject | undefined>();
+
 /** The key, or undefined when it is not a point of the curve. */
 function importKey(algorithm: SignatureAlgorithm, publicKey: Uint8Array): KeyObject | undefined {
   const { coordinateBytes } = ALGORITHMS[algorithm];
   if (publicKey.length !== 1 + 2 * coordinateBytes || publicKey[0] !== 4) return undefined;
-  try {
-    const der = Buffer.concat([SPKI_PREFIX[algorithm], publicKey]);
-    return createPublicKey({ key: der, format: 'der', type: 'spki' });
-  } catch {
-    return undefined;
-  }
+  return keys.get(algorithm, publicKey, () => {
+    try {
+      const der = Buffer.concat([SPKI_PREFIX[algorithm], publicKey]);
+      return createPublicKey({ key: der, format: 'der', type: 'spki' });
+    } catch {
+      return undefined;
+    }
+  });
 }
 
 const sync: SyncCrypto = {

@@ -4,6 +4,14 @@ const DIGITS: readonly string[] = Array.from({ length: 256 }, (_, i) =>
   i.toString(16).padStart(2, '0'),
 );
 
+/** Value of an ASCII character as a hex digit, -1 for the others. */
+const VALUES: Int8Array = (() => {
+  const values = new Int8Array(128).fill(-1);
+  for (const digits of ['0123456789abcdef', '0123456789ABCDEF'])
+    for (let value = 0; value < 16; value++) values[digits.charCodeAt(value)] = value;
+  return values;
+})();
+
 /** Lower-case hex without separators. */
 export function encodeHex(bytes: Uint8Array): string {
   let text = '';
@@ -16,17 +24,10 @@ export function decodeHex(text: string): Bytes | undefined {
   if (text.length % 2 !== 0) return undefined;
   const bytes = new Uint8Array(text.length / 2);
   for (let i = 0; i < bytes.length; i++) {
-    const high = digit(text.charCodeAt(2 * i));
-    const low = digit(text.charCodeAt(2 * i + 1));
+    const high = VALUES[text.charCodeAt(2 * i)] ?? -1;
+    const low = VALUES[text.charCodeAt(2 * i + 1)] ?? -1;
     if (high < 0 || low < 0) return undefined;
     bytes[i] = high * 16 + low;
   }
   return bytes;
-}
-
-function digit(code: number): number {
-  if (code >= 48 && code <= 57) return code - 48;
-  if (code >= 97 && code <= 102) return code - 87;
-  if (code >= 65 && code <= 70) return code - 55;
-  return -1;
 }

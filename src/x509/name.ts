@@ -50,6 +50,10 @@ export function equalNames(a: Name, b: Name): boolean {
 }
 
 function printable(contents: Uint8Array): string {
-  const ascii = contents.every((byte) => byte >= 0x20 && byte < 0x7f);
-  return ascii ? String.fromCharCode(...contents) : `#${encodeHex(contents)}`;
+  let text = '';
+  for (const byte of contents) {
+    if (byte < 0x20 || byte >= 0x7f) return `#${encodeHex(contents)}`;
+    text += String.fromCharCode(byte);
+  }
+  return text;
 }

@@ -64,12 +64,20 @@ export function* isTrustAnchor(
   return anchors.pins.some((pin) => equalBytes(pin, digest));
 }
 
-function readPem(text: string): Bytes[] {
+/** PEM texts that were read before: the same one comes with every call. Texts can't change. */
+const knownPem = new Map<string, readonly Bytes[]>();
+const MAX_KNOWN_PEM = 16;
+
+function readPem(text: string): readonly Bytes[] {
+  const known = knownPem.get(text);
+  if (known !== undefined) return known;
   const found = [...text.matchAll(PEM)].map(([, body]) =>
     decodeBase64((body as string).replace(/\s/g, '')),
   );
   if (found.length === 0 || found.includes(undefined))
     throw new TypeError('a trust anchor given as text must be PEM with CERTIFICATE blocks');
+  if (knownPem.size >= MAX_KNOWN_PEM) knownPem.clear();
+  knownPem.set(text, found as Bytes[]);
   return found as Bytes[];
 }
 
