@@ -31,7 +31,8 @@ Examples:
   tee-attest doctor                                    can this machine attest?
 
 Exit status: 0 done, 1 the attestation failed, 2 wrong usage or a file that cannot be read or
-written, 130 interrupted (what was created in the TPM is removed first).`;
+written, 130 interrupted (what was created in the TPM is removed first), 137 when a device never
+answered and the kernel still holds it (see the message).`;
 
 interface AttestFlags {
   readonly nonce?: string;
@@ -133,7 +134,7 @@ async function runAttest(flags: AttestFlags): Promise<void> {
     });
   const progress = new ProgressLine();
   const controller = new AbortController();
-  const stopListening = onInterrupt(() => controller.abort());
+  const stopListening = onInterrupt(() => controller.abort(), endNow);
   try {
     const { bundle, document } = await attest({
       nonce,
@@ -160,7 +161,7 @@ async function runAttest(flags: AttestFlags): Promise<void> {
 
 async function doctor(flags: DoctorFlags): Promise<number> {
   const controller = new AbortController();
-  const stopListening = onInterrupt(() => controller.abort());
+  const stopListening = onInterrupt(() => controller.abort(), endNow);
   try {
     const steps = await runDoctor({
       tpm: flags.tpm,
@@ -224,6 +225,12 @@ function checkStandardInput(flags: AttestFlags): void {
       expected: 'standard input for one option',
       actual: used.join(' and '),
     });
+}
+
+/** Ends the process even when a thread of it waits for a device that stays silent. */
+function endNow(): void {
+  if (pendingDeviceOperations() > 0) process.kill(process.pid, 'SIGKILL');
+  process.exit(EXIT.interrupted);
 }
 
 // No top-level await: the single-file executable runs this as CommonJS.

@@ -134,13 +134,16 @@ export class ProgressLine {
   }
 }
 
-/** Calls `interrupt` at the first SIGINT or SIGTERM; the second one ends the process at once. */
-export function onInterrupt(interrupt: () => void): () => void {
+/** Calls `interrupt` at the first SIGINT or SIGTERM; the second one ends the process with `end`. */
+export function onInterrupt(
+  interrupt: () => void,
+  end: () => void = () => process.exit(EXIT.interrupted),
+): () => void {
   let count = 0;
   const handler = (): void => {
     count++;
-    if (count > 1) process.exit(EXIT.interrupted);
-    interrupt();
+    if (count > 1) end();
+    else interrupt();
   };
   process.on('SIGINT', handler);
   process.on('SIGTERM', handler);
