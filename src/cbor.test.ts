@@ -285,6 +285,13 @@ describe('malformed CBOR', () => {
     expect(error.actual).toContain('offset');
   });
 
+  it('says that a value is missing, not just that a break is out of place', () => {
+    for (const hex of ['bf01ff', 'bf010203ff', 'a101ff'])
+      expect(expectCode(() => decode(fromHex(hex)), 'cbor.malformed').actual).toContain(
+        'after key',
+      );
+  });
+
   const nested = (levels: number, form: 'definite' | 'indefinite' | 'map' | 'key'): Uint8Array => {
     let bytes: Uint8Array = Uint8Array.of(0);
     for (let i = 0; i < levels; i++)
