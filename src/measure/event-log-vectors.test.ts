@@ -8,8 +8,16 @@ import type { BankName } from './bank-algorithms.js';
 import { checkEventData } from './check-event-data.js';
 import { decodeEvent } from './decode-event.js';
 import { type EventLog, parseEventLog } from './event-log.js';
+import { EVENT_TYPE } from './event-types.js';
 import { explainPcrs } from './explain-pcrs.js';
 import { replayEventLog, replayEventLogSync } from './replay-event-log.js';
+import {
+  authorityData,
+  findAuthority,
+  readSecureBoot,
+  secureBootVariables,
+} from './secure-boot.js';
+import { parseVariableData } from './uefi-variable.js';
 
 const VECTORS = fileURLToPath(new URL('../../../shared/vectors/', import.meta.url));
 const present = existsSync(VECTORS);
@@ -142,6 +150,35 @@ describe.skipIf(!present)('our measured boots', () => {
     const log = readLog('boot/base/eventlog.bin');
     const pcrs = await replayEventLog(log, 'sha384', digest);
     expect(encodeHex(pcrs[7]?.value ?? new Uint8Array())).toMatch(/^98441c7f7625d100.*8b77af35$/);
+  });
+
+  it.each(cases)('%s: the Secure Boot rules give the events of PCR7', (name) => {
+    const events = readLog(`boot/${name}/eventlog.bin`).events.filter(({ pcr }) => pcr === 7);
+    const variables = new Map(
+      events
+        .filter(({ type }) => type !== EVENT_TYPE.EV_SEPARATOR)
+        .map((event): [string, Uint8Array] => {
+          const { name: variable, data } = parseVariableData(event.data);
+          const authority = event.type === EVENT_TYPE.EV_EFI_VARIABLE_AUTHORITY;
+          return [authority ? 'authority' : variable, data];
+        }),
+    );
+    const get = (variable: string): Uint8Array => variables.get(variable) ?? new Uint8Array();
+    const state = readSecureBoot({
+      pk: get('PK'),
+      kek: get('KEK'),
+      db: get('db'),
+      dbx: get('dbx'),
+    });
+    const measured = [...secureBootVariables(state).map(({ data }) => data), new Uint8Array(4)];
+    if (state.enabled) {
+      const certificate = get('authority').subarray(16);
+      measured.push(authorityData(findAuthority(state, [[certificate]], name)).data);
+    }
+    expect(state.enabled).toBe(name.endsWith('sb'));
+    expect(measured.map((data) => encodeHex(digest('SHA-384', data)))).toEqual(
+      events.map(({ digests }) => encodeHex(digests.get('sha384') ?? new Uint8Array())),
+    );
   });
 
   it('says which PCRs an edited log does not explain', async () => {

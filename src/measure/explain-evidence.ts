@@ -1,6 +1,7 @@
 import type { Flow } from '../crypto/flow.js';
 import { AttestationError } from '../result/attestation-error.js';
 import type { EventLogFindings } from '../result/event-log-report.js';
+import { MEASUREMENT_CODES } from '../result/measurement-codes.js';
 import { type EventLog, parseEventLog } from './event-log.js';
 import {
   type ExplainableEvent,
@@ -9,6 +10,9 @@ import {
 } from './explain-pcr-mismatch.js';
 import { explainPcrsFlow } from './explain-pcrs.js';
 import type { DigestFunction } from './replay-event-log.js';
+
+/** Real logs have up to two hundred; each costs a digest, and anybody may have written the log. */
+const MAX_EVENTS = 2048;
 
 /** Explains a PCR that differs from a measurement set with these events. */
 export type ExplainMismatch = (pcr: number, setEvents: readonly ExplainableEvent[]) => string[];
@@ -29,6 +33,11 @@ export function* explainEvidence(
   if (bytes !== undefined)
     try {
       const log: EventLog = parseEventLog(bytes);
+      if (log.events.length > MAX_EVENTS)
+        throw new AttestationError(MEASUREMENT_CODES['eventlog.limit-exceeded'], {
+          expected: `at most ${MAX_EVENTS} events in a bundle`,
+          actual: `${log.events.length}`,
+        });
       const explanations = yield* explainPcrsFlow(log, pcrs, digest);
       findings = { eventCount: log.events.length, pcrs: explanations };
       const explained = new Set(explanations.filter((one) => one.explained).map(({ pcr }) => pcr));

@@ -1,5 +1,5 @@
 import { spawnSync } from 'node:child_process';
-import { existsSync, mkdirSync, mkdtempSync, readdirSync, renameSync } from 'node:fs';
+import { existsSync, mkdirSync, mkdtempSync, readdirSync, renameSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { runCommand } from './run-command.js';
@@ -13,6 +13,17 @@ export function debianKernel(): string {
   const found = findKernel(cache);
   if (found !== undefined) return found;
   const stage = mkdtempSync(join(tmpdir(), 'tee-image-kernel-'));
+  try {
+    download(stage, cache);
+  } finally {
+    rmSync(stage, { recursive: true, force: true });
+  }
+  const kernel = findKernel(cache);
+  if (kernel === undefined) throw new Error(`no kernel in ${cache}`);
+  return kernel;
+}
+
+function download(stage: string, cache: string): void {
   const name = kernelPackage() ?? (runCommand('apt-get', ['-q', 'update']) && kernelPackage());
   if (!name) throw new Error('no kernel package; linux-image-cloud-amd64 is not known to apt');
   runCommand('apt-get', ['-o', 'APT::Sandbox::User=root', 'download', name], { cwd: stage });
@@ -22,9 +33,6 @@ export function debianKernel(): string {
   runCommand('dpkg', ['-x', join(stage, archive), join(stage, 'root')]);
   // Somebody else may have been faster; theirs is as good.
   if (!existsSync(cache)) renameSync(join(stage, 'root'), cache);
-  const kernel = findKernel(cache);
-  if (kernel === undefined) throw new Error(`no kernel in ${cache}`);
-  return kernel;
 }
 
 /** What the meta package depends on; undefined before apt has its lists. */
