@@ -4,9 +4,18 @@ import { addBatchCommand } from './cli/batch-command.js';
 import { EXIT, UsageError } from './cli/exit.js';
 import { addExplainCommand } from './cli/explain-command.js';
 import { addInspectCommand } from './cli/inspect-command.js';
+import { printable } from './cli/style.js';
 import { addVerifyCommand } from './cli/verify-command.js';
 
 const EXAMPLES = `
+Options of verification (all of them: tee-verify verify --help):
+  -m, --manifest <file>   required: reference manifest; the image's publisher provides it
+                          (format: docs/manifest.md; made by tee-image measure or nitro-tpm-pcr-compute)
+  -n, --nonce <hex>       the challenge that the evidence must answer
+  --at <time|document>    judge stored evidence at a time, or at its own timestamp
+  --trust-anchor <pem>    another root than AWS Nitro's
+  --json                  print the report as one JSON object
+
 Examples:
   tee-verify bundle.json --manifest manifest.json --nonce 8a54…     fresh evidence, with your challenge
   tee-verify document.bin -m tpm_pcr.json --at document             stored evidence, for an audit
@@ -37,9 +46,11 @@ export async function main(argv: readonly string[]): Promise<void> {
     command.showHelpAfterError('(run "tee-verify --help" for help)');
   }
   // `tee-verify | head` closes the pipe early: that is not an error of ours.
+  process.stderr.on('error', () => undefined); // nowhere left to complain
   process.stdout.on('error', (error: NodeJS.ErrnoException) => {
-    if (error.code === 'EPIPE') process.exit(process.exitCode ?? EXIT.usage);
-    throw error;
+    if (error.code !== 'EPIPE')
+      process.stderr.write(`tee-verify: cannot write: ${error.message}\n`);
+    process.exit(EXIT.usage);
   });
   try {
     await program.parseAsync(argv, { from: 'user' });
@@ -52,7 +63,7 @@ function handle(error: unknown): number {
   // Commander has printed its own line already; help and version are not errors.
   if (error instanceof CommanderError) return error.exitCode === 0 ? EXIT.verified : EXIT.usage;
   if (error instanceof UsageError || error instanceof TypeError) {
-    process.stderr.write(`tee-verify: ${error.message}\n`);
+    process.stderr.write(`tee-verify: ${printable(error.message)}\n`);
     return EXIT.usage;
   }
   throw error;

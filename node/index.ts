@@ -7,10 +7,10 @@ import type {
   VerifyOptions,
 } from '../src/index.js';
 import { inspectAttestation as inspect } from '../src/inspect-attestation.js';
+import { ownOptions } from '../src/options.js';
 import { verifyAttestation as verify } from '../src/verify-attestation.js';
 import { verifyAttestationSync as verifySync } from '../src/verify-attestation-sync.js';
 import { namedProvider, type ProviderName } from './named-provider.js';
-import { createNodeProvider } from './node-provider.js';
 
 export * from '../src/index.js';
 export type { ProviderName } from './named-provider.js';
@@ -22,12 +22,11 @@ export interface NodeVerifyOptions extends Omit<VerifyOptions, 'provider'> {
   readonly provider?: CryptoProvider | ProviderName;
 }
 
-const nodeProvider = createNodeProvider();
-
 function withProvider(options: NodeVerifyOptions): VerifyOptions {
-  const { provider = nodeProvider } = options;
+  const own = ownOptions(options);
+  const { provider = 'node:crypto' } = own;
   return {
-    ...options,
+    ...own,
     provider: typeof provider === 'string' ? namedProvider(provider) : provider,
   };
 }

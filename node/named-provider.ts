@@ -15,6 +15,15 @@ export type ProviderName = (typeof PROVIDER_NAMES)[number];
  * `crypto.unavailable` when the engine has no WebAssembly.
  */
 export function namedProvider(name: ProviderName): CryptoProvider {
+  const provider = providers.get(name) ?? createProvider(name);
+  providers.set(name, provider);
+  return provider;
+}
+
+/** One of each: its imported keys and the chains remembered over it serve every call. */
+const providers = new Map<ProviderName, CryptoProvider>();
+
+function createProvider(name: ProviderName): CryptoProvider {
   switch (name) {
     case 'node:crypto':
       return createNodeProvider();

@@ -1,7 +1,9 @@
 import { existsSync } from 'node:fs';
 import { availableParallelism } from 'node:os';
 import { Worker } from 'node:worker_threads';
+import { asBytes } from '../src/bytes/bytes.js';
 import type { EvidenceInput, ManifestInput, Report, VerifyOptions } from '../src/index.js';
+import { ownOptions } from '../src/options.js';
 import { AttestationError } from '../src/result/attestation-error.js';
 import type { ProviderName } from './named-provider.js';
 import type { PoolAnswer, PoolJob } from './verifier-worker.js';
@@ -101,9 +103,19 @@ class Pool implements VerifierPool {
           actual: `${this.#queue.length}`,
         }),
       );
+    let job: PoolJob;
+    try {
+      job = {
+        id: this.#nextId++,
+        evidence: detach(evidence),
+        manifest: manifest === undefined ? undefined : detach(manifest),
+        options: structuredClone(ownOptions(options)),
+      };
+    } catch (cause) {
+      const message = 'evidence, manifest and options must be data that can be sent to a worker';
+      return Promise.reject(cause instanceof TypeError ? cause : new TypeError(message, { cause }));
+    }
     return new Promise((resolve, reject) => {
-      // Cloned now: what the caller changes later can't reach the worker.
-      const job = structuredClone({ id: this.#nextId++, evidence, manifest, options });
       this.#queue.push({ job, resolve, reject });
       this.#assign();
     });
@@ -122,8 +134,13 @@ class Pool implements VerifierPool {
   #start(seat: Seat): void {
     const worker = new Worker(workerUrl(), { workerData: { provider: this.#provider } });
     worker.unref();
-    worker.on('message', (answer: PoolAnswer) => this.#finish(seat, answer));
-    worker.on('error', (cause) => this.#replace(seat, cause));
+    worker.on('message', (answer: PoolAnswer) => {
+      // An answer belongs to its own question, or somebody else would get this verdict.
+      if (seat.worker === worker && seat.running?.job.id === answer.id) this.#finish(seat, answer);
+    });
+    worker.on('error', (cause) => {
+      if (seat.worker === worker) this.#replace(seat, cause);
+    });
     seat.worker = worker;
   }
 
@@ -168,6 +185,12 @@ class Pool implements VerifierPool {
     }
     this.#assign();
   }
+}
+
+/** A copy that nobody can change any more; shared memory would stay shared in a clone. */
+function detach<T extends EvidenceInput | ManifestInput>(value: T): T | Uint8Array {
+  const bytes = asBytes(value);
+  return bytes === undefined ? structuredClone(value) : new Uint8Array(bytes);
 }
 
 /** The worker's file stands beside the entry, whichever chunk this code was bundled into. */

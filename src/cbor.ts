@@ -125,11 +125,8 @@ class CborDecoder {
 
   /** Refused, but only once the rest is known to be well-formed: "cut off" says more than "tag 0". */
   #tagged(info: number, depth: number): CborValue {
-    this.#violation ??= this.#error(
-      'cbor.not-allowed',
-      'no tag inside a document',
-      `tag ${this.#argument(info)}`,
-    );
+    const tag = this.#argument(info);
+    this.#violation ??= this.#error('cbor.not-allowed', 'no tag inside a document', `tag ${tag}`);
     return this.item(depth + 1);
   }
 

@@ -1,5 +1,5 @@
 import { decodeBase64 } from './bytes/base64.js';
-import { type Bytes, copyBytes } from './bytes/bytes.js';
+import { asBytes, type Bytes, copyBytes } from './bytes/bytes.js';
 import { decodeHex } from './bytes/hex.js';
 import { AttestationError } from './result/attestation-error.js';
 import type { Note } from './result/note.js';
@@ -33,6 +33,10 @@ export interface UnverifiedEvidence {
 
 const MAX_BUNDLE_BYTES = 1_048_576;
 const MAX_DOCUMENT_BYTES = 65_536;
+/** Hex of the largest document, with room for line ends. */
+const MAX_DOCUMENT_CHARACTERS = 200_000;
+/** Base64 of half a MiB: real logs have 5 to 100 KB. */
+const MAX_EVENT_LOG_CHARACTERS = 700_000;
 const MAX_ATTEST_BYTES = 1024;
 const MAX_SIGNATURE_BYTES = 256;
 const MAX_NONCE_BYTES = 1024;
@@ -50,8 +54,10 @@ type JsonObject = Readonly<Record<string, unknown>>;
  */
 export function parseEvidence(input: EvidenceInput, note: Note): UnverifiedEvidence {
   if (typeof input === 'string') return parseText(input, note);
-  if (input instanceof Uint8Array) return parseBytes(input, note);
-  if (input instanceof ArrayBuffer) return parseBytes(new Uint8Array(input), note);
+  const bytes = asBytes(input);
+  if (bytes !== undefined) return parseBytes(bytes, note);
+  if (typeof input !== 'object' || input === null)
+    throw new TypeError('evidence must be text, bytes or an object');
   return parseBundle(object(input, 'bundle'), note);
 }
 
@@ -76,6 +82,7 @@ function parseText(untrimmed: string, note: Note): UnverifiedEvidence {
     if (untrimmed.length > MAX_BUNDLE_BYTES) tooLarge(MAX_BUNDLE_BYTES, untrimmed.length);
     return parseBundle(object(parseJson(text), 'bundle'), note);
   }
+  if (text.length > MAX_DOCUMENT_CHARACTERS) tooLarge(MAX_DOCUMENT_BYTES, text.length);
   // base64 wraps its lines; nothing else between the digits is allowed.
   const compact = text.replace(/[\r\n\t ]+/g, '');
   const bytes = firstCose(decodeHex(compact), decodeBase64(compact));
@@ -129,13 +136,15 @@ function parseBundle(bundle: JsonObject, note: Note): UnverifiedEvidence {
         .join(', '),
     });
   if (bundle.version !== undefined && bundle.version !== 1)
-    invalid('version', '1', JSON.stringify(bundle.version)?.slice(0, 32) ?? '');
+    invalid('version', '1', kindOf(bundle.version));
 
   const nitro = object(attestation.nitro, 'attestation.nitro');
   const document = hex(nitro, 'document', 'attestation.nitro', MAX_DOCUMENT_BYTES);
   if (document === undefined) missing('attestation.nitro.document');
   const tpm =
-    attestation.tpm === undefined ? undefined : object(attestation.tpm, 'attestation.tpm');
+    (attestation.tpm ?? undefined) === undefined
+      ? undefined
+      : object(attestation.tpm, 'attestation.tpm');
   const quoteJson = tpm && object(tpm.ecc_p256, 'attestation.tpm.ecc_p256');
   const isLater = Object.hasOwn(bundle, 'ak_pubkeys');
   const keysField = isLater ? 'ak_pubkeys' : 'signing_key_public_keys';
@@ -196,24 +205,26 @@ function readQuote(json: JsonObject, keys: unknown, keysField: string): Unverifi
 
 /** The sender's own reading of the SHA-384 bank; other banks can't be compared with anything. */
 function readPcrs(value: unknown): SenderClaims['pcrs'] {
-  if (value === undefined) return undefined;
+  if (value === undefined || value === null) return undefined;
   const banks = object(value, 'pcrs');
-  if (banks.sha384 === undefined) return undefined;
+  if (banks.sha384 === undefined || banks.sha384 === null) return undefined;
   const bank = object(banks.sha384, 'pcrs.sha384');
   const pcrs = new Map<number, Bytes>();
   for (const key of Object.keys(bank)) {
     if (!/^(0|[1-9]\d?)$/.test(key) || Number(key) > 31)
       invalid('pcrs.sha384', 'PCR indices 0..31 as keys', JSON.stringify(key.slice(0, 32)));
-    const digest = hex(bank, key, 'pcrs.sha384', 48) as Bytes;
-    if (digest.length !== 48)
-      invalid(`pcrs.sha384.${key}`, '96 hex digits', `${2 * digest.length}`);
+    const digest = hex(bank, key, 'pcrs.sha384', 48);
+    if (digest?.length !== 48)
+      invalid(`pcrs.sha384.${key}`, '96 hex digits', `${2 * (digest?.length ?? 0)}`);
     pcrs.set(Number(key), digest);
   }
   return pcrs;
 }
 
 function readEventLog(value: unknown): Bytes | undefined {
-  if (value === undefined) return undefined;
+  if (value === undefined || value === null) return undefined;
+  if (typeof value === 'string' && value.length > MAX_EVENT_LOG_CHARACTERS)
+    invalid('event_log', `at most ${MAX_EVENT_LOG_CHARACTERS} characters`, `${value.length}`);
   const bytes = typeof value === 'string' ? decodeBase64(value) : undefined;
   if (bytes === undefined) invalid('event_log', 'base64 text', kindOf(value));
   return bytes;
@@ -222,7 +233,8 @@ function readEventLog(value: unknown): Bytes | undefined {
 /** A hex field of at most `maxBytes`, undefined when absent. */
 function hex(json: JsonObject, key: string, where: string, maxBytes: number): Bytes | undefined {
   const value = Object.hasOwn(json, key) ? json[key] : undefined;
-  if (value === undefined || (value === null && key === 'nonce')) return undefined;
+  // Many serializers write null for what is absent.
+  if (value === undefined || value === null) return undefined;
   const name = where === '' ? key : `${where}.${key}`;
   if (typeof value !== 'string') invalid(name, 'hex text', kindOf(value));
   if (value.length > 2 * maxBytes) {

@@ -16,6 +16,7 @@ export type { VerifiedClaims } from './proven-claims.js';
 export type { Appraisal, PcrComparison, SetComparison } from './result/appraisal.js';
 export { AttestationError, type ErrorDetails } from './result/attestation-error.js';
 export type { CertificateClaims, Claims, QuoteClaims } from './result/claims.js';
+export type { ClientCode } from './result/client-codes.js';
 export {
   CODES,
   type Code,

@@ -25,7 +25,7 @@ export function* judge(
 ): Flow<Outcome> {
   const { provider } = options;
   const report = new ReportBuilder(provider);
-  const engine = createEngine(provider.name, sync ?? provider);
+  const engine = createEngine(provider.name, sync ?? provider, sync !== undefined);
   try {
     const document = yield* verifyEvidence(evidence, manifest, options, engine, report);
     return { document, report: report.finish() };

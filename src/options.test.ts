@@ -6,7 +6,7 @@ import { ChainMemory } from './x509/chain-memory.js';
 import { AWS_NITRO_ROOT_G1_SHA256 } from './x509/trust-anchors.js';
 
 const provider = createNodeProvider();
-const resolve = (options: unknown) => resolveOptions(options as VerifyOptions, () => provider);
+const resolve = (options: unknown) => resolveOptions(options as VerifyOptions);
 
 afterEach(() => vi.useRealTimers());
 

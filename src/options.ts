@@ -1,4 +1,4 @@
-import { copyBytes } from './bytes/bytes.js';
+import { asBytes, copyBytes } from './bytes/bytes.js';
 import { decodeHex } from './bytes/hex.js';
 import { chooseProvider } from './crypto/choose-provider.js';
 import type { CryptoProvider } from './crypto/provider.js';
@@ -44,6 +44,8 @@ export interface ResolvedOptions {
   readonly anchors: TrustAnchors;
   readonly provider: CryptoProvider;
   readonly memory: ChainMemory | undefined;
+  /** Names the provider in the memory: what one provider found is not believed over another. */
+  readonly memoryScope: string;
   readonly allowDebug: boolean;
   readonly allowPartialManifest: boolean;
   readonly requireQuote: boolean;
@@ -54,8 +56,8 @@ export interface ResolvedOptions {
 
 const DEFAULT_CLOCK_TOLERANCE_SECONDS = 60;
 const DEFAULT_MAX_AGE_SECONDS = 300;
-/** More than a day of tolerance would accept any leaf certificate (they live for three hours). */
-const MAX_CLOCK_TOLERANCE_SECONDS = 86_400;
+/** Leaf certificates live for three hours: more tolerance than one would make that meaningless. */
+const MAX_CLOCK_TOLERANCE_SECONDS = 3600;
 const MAX_NONCE_BYTES = 1024;
 
 const KNOWN_OPTIONS: ReadonlySet<string> = new Set([
@@ -72,18 +74,60 @@ const KNOWN_OPTIONS: ReadonlySet<string> = new Set([
   'manifestKeys',
 ]);
 
+let processProvider: CryptoProvider | undefined;
+
+/** One for the process, so that its keys and the memory are of use from call to call. */
+function defaultProvider(): CryptoProvider {
+  processProvider ??= chooseProvider();
+  return processProvider;
+}
+
+const identities = new WeakMap<CryptoProvider, number>();
+let nextIdentity = 1;
+
+/** A number for this very object; its name could be anybody's. */
+function identityOf(provider: CryptoProvider): number {
+  const identity = identities.get(provider) ?? nextIdentity++;
+  identities.set(provider, identity);
+  return identity;
+}
+
 /** Shared by all calls that bring no memory of their own: a cache, not a setting. */
 const processMemory: ChainMemory = new ChainMemory();
 
+/** Left out is fine; present but undefined is a value that got lost, and a check with it. */
+const MUST_NOT_BE_UNDEFINED = ['nonce', 'maxAgeSeconds', 'requireQuote', 'manifestKeys'] as const;
+
+/**
+ * The caller's options, read once into an object of our own. Only plain objects with known, own,
+ * enumerable properties: an option that some code sees and some does not (inherited, from a Map)
+ * must not turn a check off. TypeError otherwise.
+ */
+export function ownOptions<Options extends object>(options: Options): Options {
+  const isObject = typeof options === 'object' && options !== null && !Array.isArray(options);
+  const prototype: unknown = isObject ? Object.getPrototypeOf(options) : undefined;
+  // Object.prototype of any realm is the one whose prototype is null.
+  if (!isObject || (prototype !== null && Object.getPrototypeOf(prototype) !== null))
+    throw new TypeError('options must be a plain object');
+  for (const key of Reflect.ownKeys(options))
+    if (
+      typeof key !== 'string' ||
+      !KNOWN_OPTIONS.has(key) ||
+      !Object.prototype.propertyIsEnumerable.call(options, key)
+    )
+      throw new TypeError(`unknown option ${String(key)}`);
+  const own = { ...options };
+  for (const key of MUST_NOT_BE_UNDEFINED)
+    if (Object.hasOwn(own, key) && (own as Record<string, unknown>)[key] === undefined)
+      throw new TypeError(
+        `${key} is undefined: leave it out${key === 'nonce' ? ', or pass null to demand that there is none' : ''}`,
+      );
+  return own;
+}
+
 /** Checks and completes the caller's options. Mistakes are the caller's: TypeError. */
-export function resolveOptions(
-  options: VerifyOptions,
-  defaultProvider: () => CryptoProvider = chooseProvider,
-): ResolvedOptions {
-  if (typeof options !== 'object' || options === null || Array.isArray(options))
-    throw new TypeError('options must be an object');
-  const unknown = Object.keys(options).find((key) => !KNOWN_OPTIONS.has(key));
-  if (unknown !== undefined) throw new TypeError(`unknown option ${unknown}`);
+export function resolveOptions(given: VerifyOptions): ResolvedOptions {
+  const options = ownOptions(given);
   const nonce = resolveNonce(options);
   const clockToleranceSeconds = seconds(
     'clockToleranceSeconds',
@@ -92,25 +136,27 @@ export function resolveOptions(
   );
   const maxAgeSeconds = options.maxAgeSeconds ?? (nonce ? undefined : DEFAULT_MAX_AGE_SECONDS);
   const { now, provider, chainMemory } = options;
-  if (
-    now !== undefined &&
-    now !== 'document' &&
-    !(now instanceof Date && !Number.isNaN(now.getTime()))
-  )
+  // Read once; a Date of any realm.
+  const isDate = Object.prototype.toString.call(now) === '[object Date]';
+  const givenMs = isDate ? Date.prototype.getTime.call(now) : undefined;
+  if (now !== undefined && now !== 'document' && !Number.isFinite(givenMs))
     throw new TypeError("now must be a valid Date or 'document'");
-  const givenMs = now instanceof Date ? now.getTime() : undefined;
   if (provider !== undefined && typeof provider?.verify !== 'function')
     throw new TypeError('provider must be a CryptoProvider');
   if (chainMemory !== undefined && chainMemory !== false && !(chainMemory instanceof ChainMemory))
     throw new TypeError('chainMemory must be a ChainMemory or false');
+  const chosen = provider ?? defaultProvider();
   return {
     freshness: {
       nonce,
       maxAgeSeconds:
-        maxAgeSeconds && seconds('maxAgeSeconds', maxAgeSeconds, Number.MAX_SAFE_INTEGER),
+        maxAgeSeconds === undefined
+          ? undefined
+          : seconds('maxAgeSeconds', maxAgeSeconds, Number.MAX_SAFE_INTEGER),
     },
     anchors: resolveTrustAnchors(options.trustAnchors),
-    provider: provider ?? defaultProvider(),
+    provider: chosen,
+    memoryScope: `${identityOf(chosen)} `,
     memory: chainMemory === false ? undefined : (chainMemory ?? processMemory),
     allowDebug: flag(options, 'allowDebug'),
     allowPartialManifest: flag(options, 'allowPartialManifest'),
@@ -127,20 +173,9 @@ export function resolveOptions(
 
 function resolveNonce(options: VerifyOptions): Uint8Array | null | undefined {
   const { nonce } = options;
-  if (nonce === undefined) {
-    if (Object.hasOwn(options, 'nonce'))
-      throw new TypeError(
-        'nonce is undefined: leave it out, or pass null to demand that there is none',
-      );
-    return undefined;
-  }
-  if (nonce === null) return null;
-  const bytes =
-    typeof nonce === 'string'
-      ? decodeHex(nonce)
-      : nonce instanceof Uint8Array
-        ? copyBytes(nonce)
-        : undefined;
+  if (nonce === undefined || nonce === null) return nonce;
+  const view = asBytes(nonce);
+  const bytes = typeof nonce === 'string' ? decodeHex(nonce) : view && copyBytes(view);
   if (bytes === undefined || bytes.length === 0 || bytes.length > MAX_NONCE_BYTES)
     throw new TypeError(`nonce must be 1 to ${MAX_NONCE_BYTES} bytes, as Uint8Array or hex text`);
   return bytes;

@@ -1,5 +1,6 @@
 import type { Bytes } from './bytes/bytes.js';
 import { encodeHex } from './bytes/hex.js';
+import { debugPcrs } from './nitro/debug-mode.js';
 import type { VerifiedDocument } from './nitro/document.js';
 import type { Claims, QuoteClaims } from './result/claims.js';
 import type { Report } from './result/report.js';
@@ -30,7 +31,7 @@ export function describeClaims(document: VerifiedDocument, path: UnverifiedPath)
     ...(publicKey !== undefined && { publicKey: encodeHex(publicKey) }),
     ...(userData !== undefined && { userData: encodeHex(userData) }),
     ...(nonce !== undefined && { nonce: encodeHex(nonce) }),
-    debugMode: false,
+    debugMode: debugPcrs(document).length > 0,
     unknownKeys: document.unknownKeys,
     certificates: path.certificates.map((certificate) => ({
       subject: certificate.subject.text,

@@ -7,10 +7,10 @@ import type { VerifiedClaims } from './proven-claims.js';
 
 /**
  * `verifyAttestation` for places that can't wait. It is the same engine, run straight through, and
- * needs a provider with a synchronous form (node:crypto, WASM, noble; WebCrypto has none).
+ * needs a provider with a synchronous form: node:crypto or WASM.
  *
  * Returns the proven claims or throws an `AttestationError`. TypeError when the provider has no
- * synchronous form, and for signed manifests: verify those beforehand.
+ * synchronous form, and for signed manifests, whose check has to wait.
  */
 export function verifyAttestationSync(
   evidence: EvidenceInput,

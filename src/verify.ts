@@ -4,9 +4,10 @@ import type { Flow } from './crypto/flow.js';
 import { explainByEvents } from './event-log-findings.js';
 import { type EvidenceInput, parseEvidence } from './evidence.js';
 import { checkFreshness } from './freshness.js';
-import { appraise, checkDebugMode } from './manifest/appraise.js';
+import { appraise } from './manifest/appraise.js';
 import { loadManifest } from './manifest/load-manifest.js';
 import type { ManifestInput } from './manifest/parse-manifest.js';
+import { checkDebugMode } from './nitro/debug-mode.js';
 import { parseDocument, trustDocument, type VerifiedDocument } from './nitro/document.js';
 import type { ResolvedOptions } from './options.js';
 import { describeClaims, describeQuote } from './proven-claims.js';
@@ -27,7 +28,7 @@ export function* verifyEvidence(
   engine: Engine,
   report: ReportBuilder,
 ): Flow<VerifiedDocument> {
-  const { anchors, memory, allowPartialManifest, allowDebug } = options;
+  const { anchors, memory, memoryScope, allowPartialManifest, allowDebug } = options;
 
   // Copies every byte of the evidence, before anything can wait.
   const evidence = yield* report.run('evidence', (note) => parseEvidence(input, note));
@@ -43,7 +44,7 @@ export function* verifyEvidence(
   const envelope = yield* report.run('cbor', (note) => parseEnvelope(evidence.document, note));
   const claimed = yield* report.run('document', (note) => parseDocument(envelope.content, note));
   const time = report.judgeAt(options.timeFor(claimed.timestampMs));
-  const rules = { anchors, time, memory };
+  const rules = { anchors, time, memory, memoryScope };
   const path = yield* report.part('x509', (note) =>
     judgePath(claimed.cabundle, claimed.certificate, rules, engine, note),
   );
@@ -69,9 +70,8 @@ export function* verifyEvidence(
   }
   yield* report.run('bundle', (note) => compareSenderClaims(document, evidence.claims, note));
   yield* report.run('freshness', (note) => checkFreshness(document, options.freshness, time, note));
-  const debugMode = yield* report.part('pcr', (note) => checkDebugMode(document, allowDebug, note));
-  report.prove({ debugMode });
-  const { findings, explain } = yield* report.run('eventlog', (note) =>
+  yield* report.part('pcr', (note) => checkDebugMode(document, allowDebug, note));
+  const { findings, explain } = yield* report.part('eventlog', (note) =>
     explainByEvents(evidence.eventLog, document, manifest, engine, note),
   );
   report.explained(evidence.eventLog !== undefined, findings);

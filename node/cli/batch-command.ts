@@ -1,16 +1,18 @@
-import { createReadStream } from 'node:fs';
-import { opendir, stat } from 'node:fs/promises';
 import { availableParallelism } from 'node:os';
-import { dirname, isAbsolute, join } from 'node:path';
-import { createInterface } from 'node:readline';
-import { SingleBar } from 'cli-progress';
 import { type Command, InvalidArgumentError } from 'commander';
-import type { Report } from '../../src/index.js';
+import { AttestationError, type Report } from '../../src/index.js';
 import { createVerifierPool } from '../index.js';
+import { listFiles } from './batch-files.js';
 import { EXIT, UsageError } from './exit.js';
-import { readInput } from './read-input.js';
-import { printable, styleFor } from './style.js';
-import { addVerifyOptions, toVerifyOptions, type VerifyFlags } from './verify-options.js';
+import { startProgressBar } from './progress-bar.js';
+import { oneStandardInput, readInput } from './read-input.js';
+import { printable, printableJson, styleFor } from './style.js';
+import {
+  addVerifyOptions,
+  demandManifest,
+  toVerifyOptions,
+  type VerifyFlags,
+} from './verify-options.js';
 
 interface Flags extends VerifyFlags {
   readonly jsonl?: true;
@@ -20,7 +22,8 @@ interface Flags extends VerifyFlags {
 /** One line of the audit. */
 interface Line {
   readonly file: string;
-  readonly verdict: Report['verdict'] | 'unreadable';
+  /** `failed`: the verification itself broke; nothing is known about the evidence. */
+  readonly verdict: Report['verdict'] | 'unreadable' | 'failed';
   readonly code?: string;
   readonly step?: string;
   readonly message?: string;
@@ -43,10 +46,12 @@ export function addBatchCommand(program: Command): void {
       2 * availableParallelism(),
     );
   addVerifyOptions(command).action(async (source: string, flags: Flags) => {
+    const manifestPath = demandManifest(flags);
+    oneStandardInput(source, manifestPath, ...(flags.trustAnchor ?? []), flags.manifestKeys);
     const options = await toVerifyOptions(flags);
-    const manifest = await readInput(flags.manifest);
+    const manifest = await readInput(manifestPath);
     const counts = new Map<string, number>();
-    const bar = await startBar(source);
+    const bar = await startProgressBar(source);
     const write = (line: Line): void => {
       const key = line.verdict === 'rejected' ? (line.code ?? 'rejected') : line.verdict;
       counts.set(key, (counts.get(key) ?? 0) + 1);
@@ -61,8 +66,11 @@ export function addBatchCommand(program: Command): void {
       try {
         return describe(file, await pool.inspect(await readInput(file), manifest, options));
       } catch (error) {
-        if (!(error instanceof UsageError)) throw error;
-        return { file, verdict: 'unreadable', message: error.message };
+        if (error instanceof TypeError) throw error; // the options are wrong, for every file
+        const { message } = error as Error;
+        const code = error instanceof AttestationError ? error.code : undefined;
+        const verdict = error instanceof UsageError ? 'unreadable' : 'failed';
+        return { file, verdict, ...(code !== undefined && { code }), message };
       }
     };
     try {
@@ -79,6 +87,7 @@ export function addBatchCommand(program: Command): void {
       await pool.close();
       bar?.stop();
     }
+    if (counts.size === 0) throw new UsageError(`${source} names no files: nothing was verified`);
     summarize(counts, flags.jsonl === true ? process.stderr : process.stdout);
     process.exitCode = exitStatus(counts);
   });
@@ -98,7 +107,7 @@ function describe(file: string, report: Report): Line {
 }
 
 function format(line: Line, isJson: boolean): string {
-  if (isJson) return JSON.stringify(line);
+  if (isJson) return printableJson(line);
   const style = styleFor(process.stdout);
   const verdict = line.verdict.toUpperCase().padEnd(10);
   const details =
@@ -122,57 +131,6 @@ function exitStatus(counts: ReadonlyMap<string, number>): number {
   if (keys.size === 0) return EXIT.verified;
   keys.delete('unreadable');
   return keys.size === 0 ? EXIT.usage : EXIT.rejected;
-}
-
-/** Paths one by one: a directory's files, or the lines of a list (relative to the list). */
-async function* listFiles(source: string): AsyncGenerator<string> {
-  if (source !== '-' && (await kind(source)) === 'directory') {
-    for await (const entry of await opendir(source))
-      if (entry.isFile()) yield join(source, entry.name);
-    return;
-  }
-  const input = source === '-' ? process.stdin : createReadStream(source);
-  const base = source === '-' ? '.' : dirname(source);
-  for await (const text of createInterface({ input, crlfDelay: Number.POSITIVE_INFINITY })) {
-    const path = text.trim();
-    if (path !== '') yield isAbsolute(path) ? path : join(base, path);
-  }
-}
-
-async function kind(source: string): Promise<'directory' | 'file'> {
-  try {
-    return (await stat(source)).isDirectory() ? 'directory' : 'file';
-  } catch (error) {
-    throw new UsageError(`cannot read ${source}: ${(error as NodeJS.ErrnoException).code}`);
-  }
-}
-
-interface Bar {
-  line(text: string): void;
-  stop(): void;
-}
-
-/** A progress bar on standard error when that is a terminal; the lines go to standard output. */
-async function startBar(source: string): Promise<Bar | undefined> {
-  if (source !== '-') await kind(source);
-  if (!process.stderr.isTTY || source === '-') return undefined;
-  let total = 0;
-  for await (const _ of listFiles(source)) total++;
-  const bar = new SingleBar({
-    format: '{bar} {percentage}% | {value}/{total} | {eta_formatted} left',
-    clearOnComplete: true,
-    hideCursor: true,
-  });
-  bar.start(total, 0);
-  return {
-    line(text) {
-      // Both streams are usually the same terminal: clear the bar's line before writing over it.
-      if (process.stdout.isTTY) process.stderr.write('\r\u001b[K');
-      process.stdout.write(`${text}\n`);
-      bar.increment();
-    },
-    stop: () => bar.stop(),
-  };
 }
 
 function parseConcurrency(text: string): number {

@@ -1,9 +1,14 @@
 import type { Command } from 'commander';
 import { CODES, type CodeFacts } from '../../src/index.js';
+import { CLIENT_CODES } from '../../src/result/client-codes.js';
 import { MEASUREMENT_CODES } from '../../src/result/measurement-codes.js';
 import { UsageError } from './exit.js';
 
-const ALL: Readonly<Record<string, CodeFacts>> = { ...CODES, ...MEASUREMENT_CODES };
+const ALL: Readonly<Record<string, CodeFacts>> = {
+  ...CODES,
+  ...MEASUREMENT_CODES,
+  ...CLIENT_CODES,
+};
 
 /** `tee-verify explain [code]`: what a code means and what to do. */
 export function addExplainCommand(program: Command): void {

@@ -4,7 +4,7 @@ import { AttestationError } from '../../src/index.js';
 import { pcrMeaning } from '../../src/nitro/pcr-meaning.js';
 import { EXIT } from './exit.js';
 import { readInput } from './read-input.js';
-import { printable, type Style, styleFor } from './style.js';
+import { printable, printableJson, type Style, styleFor } from './style.js';
 
 /** `tee-verify inspect <evidence>`: what it says of itself, nothing verified. */
 export function addInspectCommand(program: Command): void {
@@ -23,13 +23,13 @@ export function addInspectCommand(program: Command): void {
         if (flags.json) {
           const { code, step, message, hint } = error;
           process.stdout.write(
-            `${JSON.stringify({ verified: false, code, step, message, hint }, undefined, 2)}\n`,
+            `${printableJson({ verified: false, code, step, message, hint }, 2)}\n`,
           );
         } else process.stderr.write(`UNREADABLE ${printable(error.message)} — ${error.hint}\n`);
         process.exitCode = EXIT.rejected;
         return;
       }
-      if (flags.json) process.stdout.write(`${JSON.stringify(description, undefined, 2)}\n`);
+      if (flags.json) process.stdout.write(`${printableJson(description, 2)}\n`);
       else printDescription(description, styleFor(process.stdout));
     });
 }

@@ -1,4 +1,5 @@
 import type { Claims, PcrComparison, Report, StepResult } from '../../src/index.js';
+import { flagsIn } from './flags.js';
 import { printable, type Style } from './style.js';
 
 /** What each step decides, for people. */
@@ -12,7 +13,7 @@ const TITLES: Readonly<Record<string, string>> = {
   quote: 'TPM quote',
   bundle: 'Bundle agrees with what was signed',
   freshness: 'Freshness',
-  eventlog: 'Event log explains the PCRs',
+  eventlog: 'Event log replayed (it explains, it decides nothing)',
   pcr: 'PCRs match the manifest',
   crypto: 'Cryptography',
 };
@@ -56,14 +57,14 @@ export function verdictLine(report: Report, style: Style): string {
     return `${style.bold(style.good('VERIFIED'))} ${printable(report.claims?.moduleId ?? '')} booted ${printable(JSON.stringify(report.appraisal?.label ?? ''))}`;
   if (report.verdict === 'unappraised')
     return `${style.bold(style.warn('UNAPPRAISED'))} authentic, but not compared with any manifest`;
-  const details = [printable(report.message ?? ''), printable(report.hint ?? '')];
+  const details = [printable(report.message ?? ''), printable(flagsIn(report.hint ?? ''))];
   return `${style.bold(style.bad('REJECTED'))} ${details.join(' — ')}`;
 }
 
 function stepLine(step: StepResult, style: Style): string {
   const colour =
     step.state === 'passed' ? style.good : step.state === 'failed' ? style.bad : style.dim;
-  const note = step.note !== undefined ? ` (${step.note})` : '';
+  const note = step.note !== undefined ? ` (${printable(step.note)})` : '';
   const suffix = step.state === 'failed' ? `: failed, ${step.code ?? ''}` : '';
   const title = TITLES[step.step] ?? step.step;
   return `${colour(MARKS[step.state])} ${step.step.padEnd(10)} ${step.state === 'not-run' ? style.dim(`${title}: not run${note}`) : `${title}${style.bad(suffix)}`}`;

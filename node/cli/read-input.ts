@@ -16,17 +16,24 @@ export async function readInput(path: string): Promise<Uint8Array> {
   }
 }
 
+/** Standard input can be read once. Throws `UsageError` when more than one path is `-`. */
+export function oneStandardInput(...paths: readonly (string | undefined)[]): void {
+  if (paths.filter((path) => path === '-').length > 1)
+    throw new UsageError('only one of the inputs can come from standard input (-)');
+}
+
 async function readFileCapped(path: string): Promise<Uint8Array> {
   const file = await open(path, 'r');
   try {
-    const buffer = new Uint8Array(MAX_FILE_BYTES + 1);
+    const chunks: Uint8Array[] = [];
     let length = 0;
-    while (length < buffer.length) {
-      const { bytesRead } = await file.read(buffer, length, buffer.length - length);
+    while (length <= MAX_FILE_BYTES) {
+      const { bytesRead, buffer } = await file.read(new Uint8Array(65_536), 0, 65_536);
       if (bytesRead === 0) break;
+      chunks.push(buffer.subarray(0, bytesRead));
       length += bytesRead;
     }
-    return buffer.slice(0, length);
+    return new Uint8Array(Buffer.concat(chunks));
   } finally {
     await file.close();
   }

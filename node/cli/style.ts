@@ -35,3 +35,15 @@ export function printable(text: string): string {
     (character) => `\\u{${(character.codePointAt(0) as number).toString(16)}}`,
   );
 }
+
+/** JSON that is safe on a terminal: what would control it or reorder text is written as \\u escapes. */
+export function printableJson(value: unknown, indent?: number): string {
+  return JSON.stringify(value, undefined, indent).replace(
+    /[\u007f-\u009f\p{Cf}\p{Zl}\p{Zp}]/gu,
+    (character) =>
+      Array.from(
+        { length: character.length },
+        (_, i) => `\\u${character.charCodeAt(i).toString(16).padStart(4, '0')}`,
+      ).join(''),
+  );
+}

@@ -1,11 +1,12 @@
 import type { Command } from 'commander';
 import { inspectAttestation } from '../index.js';
-import { EXIT, UsageError } from './exit.js';
+import { EXIT } from './exit.js';
 import { printReport } from './print-report.js';
-import { readInput } from './read-input.js';
-import { styleFor } from './style.js';
+import { oneStandardInput, readInput } from './read-input.js';
+import { printableJson, styleFor } from './style.js';
 import {
   addVerifyOptions,
+  demandManifest,
   parseNonce,
   toVerifyOptions,
   type VerifyFlags,
@@ -25,16 +26,16 @@ export function addVerifyCommand(program: Command): void {
     .option('-n, --nonce <hex>', 'the challenge that the evidence must answer', parseNonce)
     .option('--json', 'print the report as one JSON object');
   addVerifyOptions(command).action(async (path: string, flags: Flags) => {
-    if (path === '-' && flags.manifest === '-')
-      throw new UsageError('evidence and manifest cannot both come from standard input');
+    const manifestPath = demandManifest(flags);
+    oneStandardInput(path, manifestPath, ...(flags.trustAnchor ?? []), flags.manifestKeys);
     const options = await toVerifyOptions(flags);
-    const [evidence, manifest] = [await readInput(path), await readInput(flags.manifest)];
+    const [evidence, manifest] = [await readInput(path), await readInput(manifestPath)];
     const report = await inspectAttestation(evidence, manifest, {
       ...options,
       ...(flags.provider !== undefined && { provider: flags.provider }),
       ...(flags.nonce !== undefined && { nonce: flags.nonce }),
     });
-    if (flags.json) process.stdout.write(`${JSON.stringify(report, undefined, 2)}\n`);
+    if (flags.json) process.stdout.write(`${printableJson(report, 2)}\n`);
     else printReport(report, process.stdout, styleFor(process.stdout));
     process.exitCode = report.verdict === 'verified' ? EXIT.verified : EXIT.rejected;
   });

@@ -1,12 +1,13 @@
-import { readFile } from 'node:fs/promises';
 import { type Command, InvalidArgumentError, Option } from 'commander';
+import { parseRfc3339 } from '../../src/bytes/rfc-3339.js';
 import type { ManifestKeys, TrustAnchor, VerifyOptions } from '../../src/index.js';
 import { PROVIDER_NAMES, type ProviderName } from '../named-provider.js';
 import { UsageError } from './exit.js';
+import { readInput } from './read-input.js';
 
 /** What commander makes of the options that `verify` and `batch` share. */
 export interface VerifyFlags {
-  readonly manifest: string;
+  readonly manifest?: string;
   readonly at?: Date | 'document';
   readonly trustAnchor?: readonly string[];
   readonly manifestKeys?: string;
@@ -21,9 +22,9 @@ export interface VerifyFlags {
 /** Adds the shared options to a command. */
 export function addVerifyOptions(command: Command): Command {
   return command
-    .requiredOption(
+    .option(
       '-m, --manifest <file>',
-      'reference manifest: ours, AWS\u2019s {"Measurements": …}, flat {"PCR4": …}, or a JWS of one',
+      'required: reference manifest: ours, AWS\u2019s {"Measurements": …}, flat {"PCR4": …}, or a JWS of one',
     )
     .option(
       '--at <time>',
@@ -31,8 +32,9 @@ export function addVerifyOptions(command: Command): Command {
       parseTime,
     )
     .option(
-      '--trust-anchor <pem...>',
-      'trust these roots (PEM files) instead of the AWS Nitro root',
+      '--trust-anchor <pem>',
+      'trust this root (PEM file) instead of the AWS Nitro root; may be repeated',
+      (path: string, before: readonly string[] = []) => [...before, path],
     )
     .option('--manifest-keys <jwks>', 'the manifest must be signed by one of these keys (JWK set)')
     .option(
@@ -49,6 +51,15 @@ export function addVerifyOptions(command: Command): Command {
     .option('--allow-partial-manifest', 'accept a manifest that does not pin what makes an image')
     .addOption(new Option('--provider <name>', 'cryptography to use').choices(PROVIDER_NAMES))
     .addOption(new Option('--allow-debug', 'accept enclaves in debug mode (never for secrets)'));
+}
+
+/** The manifest's path. Asked for here, so that a misspelled option is named first. */
+export function demandManifest({ manifest }: VerifyFlags): string {
+  if (manifest === undefined)
+    throw new UsageError(
+      'missing --manifest <file>: the reference values to compare with (to look at evidence without one: tee-verify inspect)',
+    );
+  return manifest;
 }
 
 /** The library's options for these flags. Throws `UsageError` for files that can't be used. */
@@ -74,14 +85,12 @@ export function parseNonce(text: string): string {
   return text;
 }
 
-const RFC_3339 = /^\d{4}-\d\d-\d\d[Tt ]\d\d:\d\d:\d\d(\.\d+)?([Zz]|[+-]\d\d:\d\d)$/;
-
 function parseTime(text: string): Date | 'document' {
   if (text === 'document') return 'document';
-  const date = new Date(RFC_3339.test(text) ? text.replace(' ', 'T') : Number.NaN);
-  if (Number.isNaN(date.getTime()))
+  const milliseconds = parseRfc3339(text);
+  if (milliseconds === undefined)
     throw new InvalidArgumentError('Expected "document" or a time such as 2026-02-03T10:12:02Z.');
-  return date;
+  return new Date(milliseconds);
 }
 
 function parseSeconds(text: string): number {
@@ -111,9 +120,5 @@ async function readKeys(path: string): Promise<ManifestKeys> {
 }
 
 async function readText(path: string): Promise<string> {
-  try {
-    return await readFile(path, 'utf8');
-  } catch (error) {
-    throw new UsageError(`cannot read ${path}: ${(error as NodeJS.ErrnoException).code}`);
-  }
+  return new TextDecoder().decode(await readInput(path));
 }

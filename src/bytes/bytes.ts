@@ -6,6 +6,18 @@ export function copyBytes(source: Uint8Array): Bytes {
   return new Uint8Array(source);
 }
 
+/**
+ * The bytes of a Uint8Array or ArrayBuffer of any realm (a frame, a worker, a test's sandbox: their
+ * classes differ, so `instanceof` says no), undefined for anything else. A view, not a copy.
+ */
+export function asBytes(value: unknown): Uint8Array | undefined {
+  if (value instanceof Uint8Array) return value;
+  const tag = Object.prototype.toString.call(value);
+  if (ArrayBuffer.isView(value) && tag === '[object Uint8Array]')
+    return new Uint8Array(value.buffer, value.byteOffset, value.byteLength);
+  return tag === '[object ArrayBuffer]' ? new Uint8Array(value as ArrayBuffer) : undefined;
+}
+
 /** Whether two byte strings are equal. Everything compared here is public, so no constant time. */
 export function equalBytes(a: Uint8Array, b: Uint8Array): boolean {
   if (a.length !== b.length) return false;

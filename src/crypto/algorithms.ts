@@ -13,10 +13,6 @@ export interface AlgorithmFacts {
   readonly curveOid: string;
   /** ecdsa-with-SHA2 OID, DER contents octets (RFC 5758, 3.2). */
   readonly signatureOid: string;
-  /** TPM_ECC_CURVE (TCG Algorithm Registry, 6.4). */
-  readonly tpmCurve: number;
-  /** TPM_ALG_ID of the hash (TCG Algorithm Registry, 6.3). */
-  readonly tpmHash: number;
 }
 
 /** The one algorithm table. OIDs are the hex of their DER contents. */
@@ -29,8 +25,6 @@ export const ALGORITHMS: Readonly<Record<SignatureAlgorithm, AlgorithmFacts>> = 
     cose: -7,
     curveOid: '2a8648ce3d030107',
     signatureOid: '2a8648ce3d040302',
-    tpmCurve: 0x0003,
-    tpmHash: 0x000b,
   },
   ES384: {
     algorithm: 'ES384',
@@ -40,7 +34,5 @@ export const ALGORITHMS: Readonly<Record<SignatureAlgorithm, AlgorithmFacts>> = 
     cose: -35,
     curveOid: '2b81040022',
     signatureOid: '2a8648ce3d040303',
-    tpmCurve: 0x0004,
-    tpmHash: 0x000c,
   },
 };

@@ -28,10 +28,14 @@ const DIGEST_BYTES: Readonly<Record<HashAlgorithm, number>> = {
 };
 
 /** Wraps a provider, or its synchronous form. */
-export function createEngine(name: string, crypto: CryptoProvider | SyncCrypto): Engine {
+export function createEngine(
+  name: string,
+  crypto: CryptoProvider | SyncCrypto,
+  isSynchronous = false,
+): Engine {
   return {
     name,
-    isSynchronous: !('name' in crypto),
+    isSynchronous,
     digest: (algorithm, data) =>
       guard(
         () => crypto.digest(algorithm, data),

@@ -1,10 +1,11 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
+import { checkDebugMode } from '../nitro/debug-mode.js';
 import type { Pcrs, Platform, VerifiedDocument } from '../nitro/document.js';
 import type { Appraisal } from '../result/appraisal.js';
 import type { Code } from '../result/codes.js';
 import { expectCode, notes, thrownBy } from '../test-support/rejection.js';
-import { appraise, checkDebugMode } from './appraise.js';
+import { appraise } from './appraise.js';
 import { parseManifest } from './parse-manifest.js';
 
 const NOW = Date.UTC(2026, 2, 1, 12);

@@ -1,4 +1,4 @@
-import { equalBytes, isFilledWith } from '../bytes/bytes.js';
+import { equalBytes } from '../bytes/bytes.js';
 import { encodeHex } from '../bytes/hex.js';
 import type { VerifiedDocument } from '../nitro/document.js';
 import { pcrMeaning } from '../nitro/pcr-meaning.js';
@@ -11,35 +11,6 @@ import type { MeasurementSet, ReferenceManifest } from './reference-manifest.js'
 
 /** Says in sentences why a PCR differs from what these events of a set give. */
 type Explain = (pcr: number, events: MeasurementSet['events']) => readonly string[];
-
-const DEBUG_PCRS = [0, 1, 2] as const;
-
-/**
- * Refuses enclaves in debug mode (Nitro Enclaves user guide: their PCRs are all zero). Throws
- * `pcr.debug-mode`. Returns whether the evidence is from a debug enclave, which `allowDebug` admits.
- */
-export function checkDebugMode(
-  document: VerifiedDocument,
-  allowDebug: boolean,
-  note: Note,
-): boolean {
-  if (document.platform !== 'enclave') return false;
-  const zero = DEBUG_PCRS.filter((index) => {
-    const value = document.pcrs.get(index);
-    return value !== undefined && isFilledWith(value, 0);
-  });
-  if (zero.length === 0) {
-    note('not in debug mode');
-    return false;
-  }
-  if (!allowDebug)
-    throw new AttestationError('pcr.debug-mode', {
-      expected: 'PCR0, PCR1 and PCR2 not all zero',
-      actual: `${zero.map((index) => `PCR${index}`).join(', ')} all zero`,
-    });
-  note('debug mode, allowed by the caller');
-  return true;
-}
 
 /**
  * Compares the signed PCRs with the manifest: one accepted set must match as a whole. A revoked set
@@ -74,6 +45,7 @@ export function appraise(
       imageVersion: manifest.imageVersion,
       ...comparison,
       explanation,
+      ...(manifest.provenance !== undefined && { provenance: manifest.provenance }),
     };
     onComparison(appraisal);
     return appraisal;

@@ -1,3 +1,4 @@
+import { asBytes } from '../bytes/bytes.js';
 import { type Flow, wait } from '../crypto/flow.js';
 import { AttestationError } from '../result/attestation-error.js';
 import type { Note } from '../result/note.js';
@@ -16,7 +17,8 @@ export function* loadManifest(
   allowPartialManifest: boolean,
   note: Note,
 ): Flow<ReferenceManifest> {
-  const text = input instanceof Uint8Array ? decodeText(input) : input;
+  const bytes = asBytes(input);
+  const text = bytes === undefined ? (input as string | object) : decodeText(bytes);
   const isSigned = isSignedManifest(text);
   if (isSigned && manifestKeys === undefined) throw new AttestationError('manifest.keys-missing');
   if (!isSigned && manifestKeys !== undefined)

@@ -1,5 +1,6 @@
-import type { Bytes } from '../bytes/bytes.js';
+import { asBytes, type Bytes } from '../bytes/bytes.js';
 import { decodeHex } from '../bytes/hex.js';
+import { parseRfc3339 } from '../bytes/rfc-3339.js';
 import { AttestationError } from '../result/attestation-error.js';
 import type { Code } from '../result/codes.js';
 import type {
@@ -17,7 +18,6 @@ const MAX_SETS = 1024;
 const MAX_EVENTS = 4096;
 const PCR_KEY = /^(0|[1-9]\d?)$/;
 const AWS_PCR_KEY = /^PCR(0|[1-9]\d?)$/;
-const RFC_3339 = /^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d{1,9})?(Z|[+-]\d\d:\d\d)$/;
 /** `SHA384`, and what the enclave CLI prints: `Sha384 { ... }`. */
 const HASH_SHA384 = /^SHA-?384( \{ \.\.\. \})?$/i;
 
@@ -33,7 +33,8 @@ export function parseManifest(
   input: ManifestInput,
   trust: ReferenceManifest['trust'] = { source: 'caller' },
 ): ReferenceManifest {
-  const json = toObject(input instanceof Uint8Array ? decodeText(input) : input);
+  const bytes = asBytes(input);
+  const json = toObject(bytes === undefined ? (input as string | object) : decodeText(bytes));
   if (Object.hasOwn(json, 'version') || Object.hasOwn(json, 'measurementSets'))
     return readOwn(json, trust);
   if (Object.hasOwn(json, 'Measurements')) {
@@ -58,7 +59,7 @@ export function toObject(input: string | object): JsonObject {
   if (input.length > MAX_TEXT_CHARACTERS)
     malformed('manifest of at most 1 MiB', `${input.length} characters`);
   try {
-    return object(JSON.parse(input), 'manifest');
+    return object(JSON.parse(input.replace(/^\ufeff/, '')), 'manifest');
   } catch (cause) {
     if (cause instanceof AttestationError) throw cause;
     throw notJson(`text starting ${JSON.stringify(input.slice(0, 24))}`, cause);
@@ -70,8 +71,7 @@ function notJson(actual: string, cause: unknown): AttestationError {
 }
 
 function readOwn(json: JsonObject, trust: ReferenceManifest['trust']): ReferenceManifest {
-  if (json.version !== 1)
-    fail('manifest.version-unsupported', '1', JSON.stringify(json.version)?.slice(0, 32) ?? 'none');
+  if (json.version !== 1) fail('manifest.version-unsupported', '1', show(json.version));
   onlyKeys(
     json,
     [
@@ -197,9 +197,8 @@ function readProvenance(value: unknown): Provenance | undefined {
 function readTime(json: JsonObject, key: string, where: string): number | undefined {
   const value = json[key];
   if (value === undefined) return undefined;
-  const milliseconds =
-    typeof value === 'string' && RFC_3339.test(value) ? Date.parse(value) : Number.NaN;
-  if (Number.isNaN(milliseconds)) malformed(`${where}.${key} as RFC 3339 time`, show(value));
+  const milliseconds = typeof value === 'string' ? parseRfc3339(value) : undefined;
+  if (milliseconds === undefined) malformed(`${where}.${key} as RFC 3339 time`, show(value));
   return milliseconds;
 }
 
@@ -209,16 +208,20 @@ function optionalText(json: JsonObject, key: string): string | undefined {
   return value;
 }
 
+/** An object as JSON makes them: not an array, a Map, a promise or bytes. */
 function object(value: unknown, where: string): JsonObject {
   if (typeof value !== 'object' || value === null || Array.isArray(value))
     malformed(`${where} as object`, show(value));
+  const prototype: unknown = Object.getPrototypeOf(value);
+  if (prototype !== null && Object.getPrototypeOf(prototype) !== null)
+    malformed(`${where} as plain object`, Object.prototype.toString.call(value));
   return value as JsonObject;
 }
 
 function list(value: unknown, where: string, max: number): readonly unknown[] {
   if (!Array.isArray(value)) malformed(`${where} as array`, show(value));
   if (value.length > max) malformed(`${where} of at most ${max}`, `${value.length}`);
-  return value;
+  return Array.from(value);
 }
 
 function onlyKeys(json: JsonObject, known: readonly string[], where: string): void {
@@ -227,13 +230,12 @@ function onlyKeys(json: JsonObject, known: readonly string[], where: string): vo
     malformed(`${where} with only ${known.join(', ')}`, JSON.stringify(unknown.slice(0, 64)));
 }
 
+/** A value in a message: never a walk through what may be nested a hundred thousand levels deep. */
 function show(value: unknown): string {
   if (value === undefined) return 'nothing';
-  return typeof value === 'object' && value !== null
-    ? Array.isArray(value)
-      ? 'an array'
-      : 'an object'
-    : (JSON.stringify(value)?.slice(0, 110) ?? typeof value);
+  if (typeof value === 'string') return JSON.stringify(value.slice(0, 110));
+  if (typeof value !== 'object' || value === null) return String(value);
+  return Array.isArray(value) ? 'an array' : 'an object';
 }
 
 function malformed(expected: string, actual: string): never {

@@ -1,3 +1,11 @@
+/** Where an image came from; for people and for other tools, nothing here is checked. */
+export interface Provenance {
+  readonly sourceRevision?: string;
+  readonly builder?: string;
+  readonly imageDigest?: string;
+  readonly verityRootHash?: string;
+}
+
 /** One pinned PCR beside the signed one. */
 export interface PcrComparison {
   readonly index: number;
@@ -23,4 +31,6 @@ export interface Appraisal extends SetComparison {
   readonly imageVersion: string | undefined;
   /** Which measured event makes the difference, when the manifest or an event log tells. */
   readonly explanation: readonly string[];
+  /** Where the manifest says the image came from; nobody has checked it. */
+  readonly provenance?: Provenance;
 }

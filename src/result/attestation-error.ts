@@ -30,14 +30,25 @@ export class AttestationError extends Error {
   /** `row`: a code of verification, or a row of another part of the table. */
   constructor(row: CodeRow, details: ErrorDetails = {}) {
     const facts = typeof row === 'string' ? CODES[row] : row;
+    const expected = clip(details.expected);
+    const actual = clip(details.actual);
     const parts = [`${facts.code}: ${facts.meaning}`];
-    if (details.expected !== undefined) parts.push(`expected ${details.expected}`);
-    if (details.actual !== undefined) parts.push(`got ${details.actual}`);
+    if (expected !== undefined) parts.push(`expected ${expected}`);
+    if (actual !== undefined) parts.push(`got ${actual}`);
     super(parts.join('; '), details.cause === undefined ? undefined : { cause: details.cause });
     this.code = facts.code;
     this.step = facts.step;
-    this.expected = details.expected;
-    this.actual = details.actual;
+    this.expected = expected;
+    this.actual = actual;
     this.hint = details.hint ?? facts.hint;
   }
+}
+
+/** Enough for every PCR of a set; what evidence or a manifest says of itself can be a megabyte. */
+const MAX_DETAIL_CHARACTERS = 6000;
+
+function clip(text: string | undefined): string | undefined {
+  return text !== undefined && text.length > MAX_DETAIL_CHARACTERS
+    ? `${text.slice(0, MAX_DETAIL_CHARACTERS)}…`
+    : text;
 }

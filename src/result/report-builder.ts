@@ -84,8 +84,10 @@ export class ReportBuilder {
   explained(isThere: boolean, findings: EventLogFindings | undefined): void {
     this.#eventLog = findings;
     const record = this.#record('eventlog');
-    if (findings !== undefined && 'pcrs' in findings) return;
-    record.state = 'not-run';
+    if (findings !== undefined && 'pcrs' in findings) {
+      record.state = 'passed';
+      return;
+    }
     record.note = !isThere
       ? 'the evidence has no event log'
       : findings === undefined

@@ -70,6 +70,7 @@ const rulesFor = (change: Partial<PathRules> = {}): PathRules => ({
   anchors,
   time: at(NOW),
   memory: undefined,
+  memoryScope: '',
   ...change,
 });
 

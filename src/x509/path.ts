@@ -29,6 +29,8 @@ export interface PathRules {
   readonly anchors: TrustAnchors;
   readonly time: VerificationTime;
   readonly memory: ChainMemory | undefined;
+  /** Under which chains are remembered: the provider's identity; the anchors' is added here. */
+  readonly memoryScope: string;
 }
 
 /**
@@ -39,12 +41,13 @@ export interface PathRules {
 export function* judgePath(
   bundle: readonly Uint8Array[],
   leaf: Uint8Array,
-  { anchors, time, memory }: PathRules,
+  rules: PathRules,
   engine: Engine,
   note: Note,
 ): Flow<UnverifiedPath> {
+  const { anchors, time } = rules;
   const remembered: number[] = [];
-  const certificates = readCertificates(bundle, leaf, anchors, memory, remembered);
+  const certificates = readCertificates(bundle, leaf, rules, remembered);
   const root = certificates[0] as Certificate;
   // Nothing below is trusted by its name or its place: only by these bytes.
   if (remembered.length === 0 && !(yield* isTrustAnchor(root.der, anchors, engine)))
@@ -88,7 +91,7 @@ export function startPathSignatures(path: UnverifiedPath, engine: Engine): Maybe
 export function* judgePathSignatures(
   path: UnverifiedPath,
   started: readonly MaybePromise<boolean>[],
-  { anchors, memory }: PathRules,
+  { anchors, memory, memoryScope }: PathRules,
   note: Note,
 ): Flow<Proof<'x509'>> {
   const first = path.certificates.length - started.length;
@@ -100,7 +103,7 @@ export function* judgePathSignatures(
         actual: `${certificate.subject.text}, with a signature that does not verify`,
       });
   }
-  if (memory !== undefined) rememberAuthorities(path, anchors, memory);
+  if (memory !== undefined) rememberAuthorities(path, memoryScope + anchors.id, memory);
   const known = Math.max(0, first - 1);
   note(`${started.length} certificate signatures${known > 0 ? `, ${known} more remembered` : ''}`);
   return grantProof('x509');
@@ -109,8 +112,7 @@ export function* judgePathSignatures(
 function readCertificates(
   bundle: readonly Uint8Array[],
   leaf: Uint8Array,
-  anchors: TrustAnchors,
-  memory: ChainMemory | undefined,
+  { anchors, memory, memoryScope }: PathRules,
   remembered: number[],
 ): Certificate[] {
   if (bundle.length + 1 > MAX_CERTIFICATES)
@@ -120,7 +122,7 @@ function readCertificates(
     });
   const certificates = bundle.map((der, index) => {
     const label = `cabundle[${index}]`;
-    const scope = index === 0 ? anchors.id : remembered[index - 1];
+    const scope = index === 0 ? memoryScope + anchors.id : remembered[index - 1];
     const known = scope === undefined ? undefined : memory?.recall(scope, der);
     if (known === undefined) return parseCertificate(der, label);
     remembered.push(known.id);
@@ -136,12 +138,8 @@ function readCertificates(
   return certificates;
 }
 
-function rememberAuthorities(
-  path: UnverifiedPath,
-  anchors: TrustAnchors,
-  memory: ChainMemory,
-): void {
-  let scope: string | number = path.remembered.at(-1) ?? anchors.id;
+function rememberAuthorities(path: UnverifiedPath, root: string, memory: ChainMemory): void {
+  let scope: string | number = path.remembered.at(-1) ?? root;
   for (const certificate of path.certificates.slice(path.remembered.length, -1))
     scope = memory.remember(scope, certificate).id;
 }
@@ -221,7 +219,7 @@ function checkValidity(certificate: Certificate, time: VerificationTime): void {
   const documentInside = time.documentMs >= notBeforeMs && time.documentMs <= notAfterMs;
   const hint =
     documentInside && time.source !== 'document'
-      ? 'The document\u2019s own timestamp lies in the window: either the clock of this machine is wrong, or this is stored evidence. For stored evidence pass `now` (`--at` on the command line): the time of receipt, or \u2018document\u2019.'
+      ? 'The document\u2019s own timestamp lies in the window: either the clock of this machine is wrong, or this is stored evidence. For stored evidence pass `now`: the time of receipt, or \u2018document\u2019.'
       : undefined;
   throw new AttestationError(early > 0 ? 'x509.not-yet-valid' : 'x509.expired', {
     expected: `${label} (${certificate.subject.text}) valid ${iso(notBeforeMs)} to ${iso(notAfterMs)}, tolerance ${time.clockToleranceSeconds} s`,

@@ -1,8 +1,9 @@
 import { decodeBase64 } from '../bytes/base64.js';
-import { type Bytes, copyBytes, equalBytes } from '../bytes/bytes.js';
+import { asBytes, type Bytes, copyBytes, equalBytes } from '../bytes/bytes.js';
 import { decodeHex, encodeHex } from '../bytes/hex.js';
 import type { Engine } from '../crypto/engine.js';
 import { type Flow, wait } from '../crypto/flow.js';
+import { parseCertificate } from './certificate.js';
 
 /** A root that the caller trusts: PEM text, DER bytes, or the SHA-256 of its DER. */
 export type TrustAnchor = string | Uint8Array | { readonly sha256: string };
@@ -38,9 +39,10 @@ function readAnchors(list: readonly TrustAnchor[]): TrustAnchors {
   const certificates: Bytes[] = [];
   for (const anchor of list) {
     if (typeof anchor === 'string') certificates.push(...readPem(anchor));
-    else if (anchor instanceof Uint8Array && anchor.length > 0)
-      certificates.push(copyBytes(anchor));
-    else if (typeof anchor === 'object' && 'sha256' in anchor) pins.push(readPin(anchor.sha256));
+    else if (asBytes(anchor) !== undefined)
+      certificates.push(...readBytes(asBytes(anchor) as Uint8Array));
+    else if (typeof anchor === 'object' && anchor !== null && 'sha256' in anchor)
+      pins.push(readPin(anchor.sha256));
     else throw new TypeError('a trust anchor is PEM text, DER bytes or { sha256 }');
   }
   const id = [
@@ -67,6 +69,7 @@ export function* isTrustAnchor(
 /** PEM texts that were read before: the same one comes with every call. Texts can't change. */
 const knownPem = new Map<string, readonly Bytes[]>();
 const MAX_KNOWN_PEM = 16;
+const MAX_PEM_BYTES = 65_536;
 
 function readPem(text: string): readonly Bytes[] {
   const known = knownPem.get(text);
@@ -76,9 +79,28 @@ function readPem(text: string): readonly Bytes[] {
   );
   if (found.length === 0 || found.includes(undefined))
     throw new TypeError('a trust anchor given as text must be PEM with CERTIFICATE blocks');
+  for (const der of found as Bytes[]) checkCertificate(der);
   if (knownPem.size >= MAX_KNOWN_PEM) knownPem.clear();
   knownPem.set(text, found as Bytes[]);
   return found as Bytes[];
+}
+
+/** DER, or the bytes of a PEM file. */
+function readBytes(bytes: Uint8Array): readonly Bytes[] {
+  if (bytes[0] === 0x2d) return readPem(String.fromCharCode(...bytes.subarray(0, MAX_PEM_BYTES)));
+  checkCertificate(bytes);
+  return [copyBytes(bytes)];
+}
+
+/** An anchor that is no certificate would match nothing: a silent "no anchors". */
+function checkCertificate(der: Uint8Array): void {
+  try {
+    parseCertificate(der, 'trust anchor');
+  } catch (cause) {
+    throw new TypeError(`a trust anchor is not a certificate: ${(cause as Error).message}`, {
+      cause,
+    });
+  }
 }
 
 function readPin(hex: unknown): Bytes {
