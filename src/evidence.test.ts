@@ -156,7 +156,7 @@ describe('a bundle', () => {
     ['version "1"', 'evidence.field-invalid', (b) => (b.version = '1')],
     ['version null', 'evidence.field-invalid', (b) => (b.version = null)],
     ['no document', 'evidence.field-missing', (b) => delete b.attestation.nitro.document],
-    ['document null', 'evidence.field-invalid', (b) => (b.attestation.nitro.document = null)],
+    ['document null', 'evidence.field-missing', (b) => (b.attestation.nitro.document = null)],
     ['document as list', 'evidence.field-invalid', (b) => (b.attestation.nitro.document = [0x84])],
     [
       'document in base64',
@@ -173,7 +173,6 @@ describe('a bundle', () => {
       'evidence.too-large',
       (b) => (b.attestation.nitro.document = '84'.repeat(65_537)),
     ],
-    ['tpm null', 'evidence.field-missing', (b) => (b.attestation.tpm = null)],
     ['tpm as array', 'evidence.field-invalid', (b) => (b.attestation.tpm = [])],
     ['tpm without key', 'evidence.field-missing', (b) => (b.attestation.tpm = {})],
     ['tpm of another key', 'evidence.field-missing', (b) => (b.attestation.tpm = { rsa2048: {} })],
@@ -247,7 +246,6 @@ describe('a bundle', () => {
       (b) => (b.attestation.nitro.nonce = '00'.repeat(1025)),
     ],
     ['public_key false', 'evidence.field-invalid', (b) => (b.attestation.nitro.public_key = false)],
-    ['pcrs null', 'evidence.field-missing', (b) => (b.pcrs = null)],
     ['pcrs as array', 'evidence.field-invalid', (b) => (b.pcrs = [])],
     ['pcrs.sha384 as array', 'evidence.field-invalid', (b) => (b.pcrs.sha384 = [PCR])],
     ['PCR 32', 'evidence.field-invalid', (b) => (b.pcrs.sha384['32'] = PCR)],
@@ -263,7 +261,6 @@ describe('a bundle', () => {
     ['PCR null', 'evidence.field-invalid', (b) => (b.pcrs.sha384['4'] = null)],
     ['event_log as object', 'evidence.field-invalid', (b) => (b.event_log = {})],
     ['event_log in bad base64', 'evidence.field-invalid', (b) => (b.event_log = 'A')],
-    ['event_log null', 'evidence.field-invalid', (b) => (b.event_log = null)],
   ])('%s', (_name, code, edit) => {
     for (const form of [seed, later]) {
       expectCode(() => parse(edited(edit, form)), code);
@@ -296,12 +293,12 @@ describe('what is no evidence', () => {
     ['empty text', 'evidence.empty', ''],
     ['white space', 'evidence.empty', ' \n\t'],
     ['white space as bytes', 'evidence.empty', new TextEncoder().encode(' \n')],
-    ['null', 'evidence.field-missing', null],
-    ['undefined', 'evidence.field-missing', undefined],
-    ['a number', 'evidence.field-invalid', 5],
-    ['true', 'evidence.field-invalid', true],
-    ['a function', 'evidence.field-invalid', () => HEX],
-    ['a symbol', 'evidence.field-invalid', Symbol('x')],
+    ['null', 'evidence.unrecognized', null],
+    ['undefined', 'evidence.unrecognized', undefined],
+    ['a number', 'evidence.unrecognized', 5],
+    ['true', 'evidence.unrecognized', true],
+    ['a function', 'evidence.unrecognized', () => HEX],
+    ['a symbol', 'evidence.unrecognized', Symbol('x')],
     ['a list', 'evidence.field-invalid', [...DOCUMENT]],
     ['a Date', 'evidence.unrecognized', new Date()],
     ['a DataView', 'evidence.unrecognized', new DataView(DOCUMENT.buffer)],
@@ -332,6 +329,17 @@ describe('what is no evidence', () => {
   ])('%s', (name, code, input) => {
     if (code === 'evidence.empty') expect(valueOrCode(() => parse(input))).toBe(code);
     else if (name !== '') expectCode(() => parse(input), code);
+  });
+
+  it('null stands for absent where a field is optional', () => {
+    const bundle = edited((b) => {
+      b.pcrs = null;
+      b.event_log = null;
+      b.attestation.nitro.nonce = null;
+      b.attestation.nitro.public_key = null;
+      b.attestation.tpm = null;
+    }, seed);
+    expect(parse(bundle)).toMatchObject({ quote: undefined, eventLog: undefined });
   });
 
   it('random text and bytes never throw anything but our error, and never wait', () => {

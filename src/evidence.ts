@@ -57,7 +57,7 @@ export function parseEvidence(input: EvidenceInput, note: Note): UnverifiedEvide
   const bytes = asBytes(input);
   if (bytes !== undefined) return parseBytes(bytes, note);
   if (typeof input !== 'object' || input === null)
-    throw new TypeError('evidence must be text, bytes or an object');
+    throw unrecognized(input === null ? 'null' : `a value of type ${typeof input}`);
   return parseBundle(object(input, 'bundle'), note);
 }
 

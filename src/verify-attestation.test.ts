@@ -329,12 +329,12 @@ describe('verifyAttestationSync', () => {
 
 describe('wrong arguments', () => {
   it.each<readonly [string, unknown, string]>([
-    ['null', null, 'evidence.field-missing'],
-    ['undefined', undefined, 'evidence.field-missing'],
-    ['a number', 5, 'evidence.field-invalid'],
-    ['a bigint', 5n, 'evidence.field-invalid'],
-    ['a symbol', Symbol('x'), 'evidence.field-invalid'],
-    ['a function', () => document, 'evidence.field-invalid'],
+    ['null', null, 'evidence.unrecognized'],
+    ['undefined', undefined, 'evidence.unrecognized'],
+    ['a number', 5, 'evidence.unrecognized'],
+    ['a bigint', 5n, 'evidence.unrecognized'],
+    ['a symbol', Symbol('x'), 'evidence.unrecognized'],
+    ['a function', () => document, 'evidence.unrecognized'],
     ['a list', [document], 'evidence.field-invalid'],
     ['a Blob', new Blob([document.slice()]), 'evidence.unrecognized'],
     ['a promise', Promise.resolve(document), 'evidence.unrecognized'],

@@ -55,17 +55,20 @@ export function createEngine(
 
 function guard<T, U>(call: () => MaybePromise<T>, check: (value: T) => U): MaybePromise<U> {
   let value: MaybePromise<T>;
+  let isPending: boolean;
   try {
     value = call();
+    isPending = isPromiseLike(value);
   } catch (cause) {
     throw failed(cause);
   }
-  if (!isPromiseLike(value)) return check(value);
-  const checked = value.then(check, (cause: unknown) => {
+  if (!isPending) return check(value as T);
+  // A promise of our own: what a foreign `then` returns is nobody's verdict.
+  const checked = Promise.resolve(value).then(check, (cause: unknown) => {
     throw failed(cause);
   });
   // Checks are started together and judged in order: one that nobody gets to must not be "unhandled".
-  checked.then(undefined, () => undefined);
+  checked.catch(() => undefined);
   return checked;
 }
 

@@ -264,16 +264,16 @@ describe('checkDebugMode', () => {
   it.each([0, 1, 2])('PCR%i all zero is debug mode, unless allowed', (index) => {
     const error = expectCode(() => check({ ...good, [index]: ZERO }), 'pcr.debug-mode');
     expect(error.actual).toContain(`PCR${index}`);
-    expect(check({ ...good, [index]: ZERO }, true)).toBe(true);
+    expect(() => check({ ...good, [index]: ZERO }, true)).not.toThrow();
   });
 
   it('one bit is enough to be none', () => {
-    expect(check({ ...good, 0: `${'00'.repeat(47)}01` })).toBe(false);
+    expect(() => check({ ...good, 0: `${'00'.repeat(47)}01` })).not.toThrow();
   });
 
   it('other PCRs may be zero, and NitroTPM knows no such mode', () => {
-    expect(check(good)).toBe(false);
-    expect(check(good, true)).toBe(false);
-    expect(check({ 0: ZERO, 1: ZERO, 2: ZERO }, false, 'nitrotpm')).toBe(false);
+    expect(() => check(good)).not.toThrow();
+    expect(() => check(good, true)).not.toThrow();
+    expect(() => check({ 0: ZERO, 1: ZERO, 2: ZERO }, false, 'nitrotpm')).not.toThrow();
   });
 });

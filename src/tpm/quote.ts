@@ -86,7 +86,7 @@ export function* verifyQuote(
   if (!equalBytes(digest, info.pcrDigest))
     throw new AttestationError('quote.pcr-digest-mismatch', {
       expected: `${encodeHex(digest)} (from the document's PCRs)`,
-      actual: encodeHex(info.pcrDigest),
+      actual: encodeHex(info.pcrDigest) || 'an empty digest',
     });
   note(`digest over ${quotedPcrs.length} PCRs of the document`);
   return { ...info, akPoint: quote.ak, akAttributes, quotedPcrs };

@@ -50,13 +50,13 @@ export function parseCertificate(der: Uint8Array, label: string): Certificate {
   const serial = readSerial(tbs);
   const innerAlgorithm = tbs.element(DER.SEQUENCE, 'signature');
   checkAlgorithms(innerAlgorithm.encoded, outerAlgorithm.encoded, tbs, label);
-  const issuer = readName(tbs, 'issuer', MALFORMED);
+  const issuer = readName(tbs, 'issuer');
   const validity = tbs.sequence('validity');
   const notBeforeMs = validity.time('notBefore');
   const notAfterMs = validity.time('notAfter');
   validity.end();
   if (notAfterMs < notBeforeMs) tbs.fail('validity', 'notBefore before notAfter', 'the opposite');
-  const subject = readName(tbs, 'subject', MALFORMED);
+  const subject = readName(tbs, 'subject');
   const publicKey = readPublicKey(tbs, label);
   // issuerUniqueID [1] and subjectUniqueID [2] may not be used (RFC 5280, 4.1.2.8): [3] comes next.
   const wrapped = tbs.element(0xa3, 'extensions');
@@ -92,7 +92,7 @@ function readVersion(tbs: DerReader): void {
   version.end();
 }
 
-/** Positive, of at most 20 octets (RFC 5280, 4.1.2.2), beside which AWS writes a sign octet. */
+/** Not negative, of at most 20 octets (RFC 5280, 4.1.2.2), beside which AWS writes a sign octet. */
 function readSerial(tbs: DerReader): Uint8Array {
   const serial = tbs.integer('serialNumber');
   if (serial.length > (serial[0] === 0 ? 21 : 20) || (serial[0] as number) & 0x80)

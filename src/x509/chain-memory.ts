@@ -14,8 +14,8 @@ const DEFAULT_CAPACITY = 1024;
  * every document are verified once.
  *
  * What is remembered is only "this signature was made by that issuer, who chained to this anchor
- * set". Validity, names, CA rules and the anchor itself are judged anew each time, so a verdict
- * can't outlive a certificate nor cross over to other anchors. Bounded: the least recently used
+ * set". Validity, names and CA rules are judged anew each time, so a verdict can't outlive a
+ * certificate; and it is found again only under the same anchors and the same provider. Bounded: the least recently used
  * certificate is forgotten first. Only chains that reached an anchor get in, so nobody else can
  * fill it.
  */

@@ -51,9 +51,11 @@ export function readExtensions(list: DerReader, label: string): Extensions {
       'x509.malformed',
     );
     extension.end();
-    if (seen.has(oid) || seen.size >= MAX_EXTENSIONS)
+    if (seen.size >= MAX_EXTENSIONS)
+      list.fail('list', `at most ${MAX_EXTENSIONS} extensions`, 'more');
+    if (seen.has(oid))
       throw new AttestationError('x509.extension-duplicate', {
-        expected: `${label}: each extension once, at most ${MAX_EXTENSIONS}`,
+        expected: `${label}: each extension once`,
         actual: `OID ${oid} again`,
       });
     seen.add(oid);

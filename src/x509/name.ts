@@ -1,7 +1,6 @@
 import { equalBytes } from '../bytes/bytes.js';
 import { encodeHex } from '../bytes/hex.js';
-import type { CodeRow } from '../result/codes.js';
-import { DER, DerReader } from './der.js';
+import { DER, type DerReader } from './der.js';
 
 /** A distinguished name: compared by its bytes, shown as text. */
 export interface Name {
@@ -22,7 +21,7 @@ const ATTRIBUTES: Readonly<Record<string, string>> = {
 };
 
 /** Reads a Name (RFC 5280, 4.1.2.4) that must not be empty. */
-export function readName(reader: DerReader, field: string, code: CodeRow): Name {
+export function readName(reader: DerReader, field: string): Name {
   const element = reader.element(DER.SEQUENCE, field);
   const sets = reader.inside(element, field);
   const parts: string[] = [];
@@ -36,8 +35,7 @@ export function readName(reader: DerReader, field: string, code: CodeRow): Name 
       parts.push(`${ATTRIBUTES[type] ?? type}=${printable(value.contents)}`);
     } while (!set.done);
   }
-  if (parts.length === 0)
-    new DerReader(element.encoded, field, code).fail('name', 'a name', 'none');
+  if (parts.length === 0) reader.fail(field, 'a name', 'an empty one');
   return { encoded: element.encoded, text: parts.join(', ') };
 }
 

@@ -69,7 +69,6 @@ export function* isTrustAnchor(
 /** PEM texts that were read before: the same one comes with every call. Texts can't change. */
 const knownPem = new Map<string, readonly Bytes[]>();
 const MAX_KNOWN_PEM = 16;
-const MAX_PEM_BYTES = 65_536;
 
 function readPem(text: string): readonly Bytes[] {
   const known = knownPem.get(text);
@@ -77,7 +76,9 @@ function readPem(text: string): readonly Bytes[] {
   const found = [...text.matchAll(PEM)].map(([, body]) =>
     decodeBase64((body as string).replace(/\s/g, '')),
   );
-  if (found.length === 0 || found.includes(undefined))
+  // Every block must be readable: an anchor that is silently dropped is a wrong no.
+  const announced = text.split('-----BEGIN CERTIFICATE-----').length - 1;
+  if (found.length === 0 || found.length !== announced || found.includes(undefined))
     throw new TypeError('a trust anchor given as text must be PEM with CERTIFICATE blocks');
   for (const der of found as Bytes[]) checkCertificate(der);
   if (knownPem.size >= MAX_KNOWN_PEM) knownPem.clear();
@@ -87,7 +88,7 @@ function readPem(text: string): readonly Bytes[] {
 
 /** DER, or the bytes of a PEM file. */
 function readBytes(bytes: Uint8Array): readonly Bytes[] {
-  if (bytes[0] === 0x2d) return readPem(String.fromCharCode(...bytes.subarray(0, MAX_PEM_BYTES)));
+  if (bytes[0] === 0x2d) return readPem(new TextDecoder().decode(bytes));
   checkCertificate(bytes);
   return [copyBytes(bytes)];
 }
