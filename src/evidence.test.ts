@@ -188,7 +188,7 @@ describe('a bundle', () => {
     ],
     [
       'attest_data null',
-      'evidence.field-invalid',
+      'evidence.field-missing',
       (b) => (b.attestation.tpm.ecc_p256.attest_data = null),
     ],
     [
