@@ -36,6 +36,24 @@ const CODE_TABLES = [
     text: 'An `AttestationError` of measuring and of event logs carries one of these.',
   },
   {
+    module: 'build/src/result/client-codes.js',
+    export: 'CLIENT_CODES',
+    heading: 'tee-verify/browser',
+    text: 'An `AttestationError` of fetching evidence and of using the attested key carries one of these.',
+  },
+  {
+    module: 'build/src/result/signed-manifest-codes.js',
+    export: 'SIGNED_MANIFEST_CODES',
+    heading: 'tee-verify/manifest',
+    text: 'An `AttestationError` of a signed manifest carries one of these, or one of `manifest.*` above.',
+  },
+  {
+    module: 'build/src/result/result-codes.js',
+    export: 'RESULT_CODES',
+    heading: 'tee-verify/result',
+    text: 'An `AttestationError` of attestation results and of challenges carries one of these.',
+  },
+  {
     module: 'build/tools/common/codes.js',
     export: 'TOOL_CODES',
     heading: 'tee-tools',

@@ -10,7 +10,7 @@ export { createWebCryptoProvider } from './crypto/webcrypto-provider.js';
 export type { EvidenceInput } from './evidence.js';
 export { inspectAttestation } from './inspect-attestation.js';
 export type { ManifestInput } from './manifest/parse-manifest.js';
-export type { ManifestKeys } from './manifest/signed-manifest.js';
+export type { ManifestKey, ManifestKeys, ManifestSigners } from './manifest/signed-manifest.js';
 export type { VerifyOptions } from './options.js';
 export type { VerifiedClaims } from './proven-claims.js';
 export type { Appraisal, PcrComparison, SetComparison } from './result/appraisal.js';
@@ -26,8 +26,11 @@ export {
   type VerificationCode,
 } from './result/codes.js';
 export type { EventLogFindings, PcrExplanation } from './result/event-log-report.js';
+export type { ManifestReport, ManifestTrustSource } from './result/manifest-report.js';
 export type { MeasurementCode } from './result/measurement-codes.js';
 export type { Report, StepResult, StepState, Verdict } from './result/report.js';
+export type { ResultCode } from './result/result-codes.js';
+export type { SignedManifestCode } from './result/signed-manifest-codes.js';
 export type { VerificationTime } from './result/verification-time.js';
 export { verifyAttestation } from './verify-attestation.js';
 export { verifyAttestationSync } from './verify-attestation-sync.js';

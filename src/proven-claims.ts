@@ -1,8 +1,15 @@
 import type { Bytes } from './bytes/bytes.js';
 import { encodeHex } from './bytes/hex.js';
+import { parseEnvelope } from './cose.js';
+import type { Engine } from './crypto/engine.js';
+import { type Flow, wait } from './crypto/flow.js';
+import type { UnverifiedEvidence } from './evidence.js';
+import type { LoadedManifest } from './manifest/load-manifest.js';
 import { debugPcrs } from './nitro/debug-mode.js';
-import type { VerifiedDocument } from './nitro/document.js';
+import { parseDocument, type VerifiedDocument } from './nitro/document.js';
+import { AttestationError } from './result/attestation-error.js';
 import type { Claims, QuoteClaims } from './result/claims.js';
+import type { ManifestReport } from './result/manifest-report.js';
 import type { Report } from './result/report.js';
 import type { VerifiedQuote } from './tpm/quote.js';
 import type { UnverifiedPath } from './x509/path.js';
@@ -55,4 +62,28 @@ export function describeQuote(quote: VerifiedQuote): QuoteClaims {
     clockSafe: quote.safe,
     firmwareVersion: quote.firmwareVersion.toString(16),
   };
+}
+
+/** The manifest by its hash, and why it was believed. */
+export function* describeManifest(
+  { bytes, trust }: LoadedManifest,
+  partialAllowed: boolean,
+  engine: Engine,
+): Flow<ManifestReport> {
+  const digest = yield* wait(engine.digest('SHA-256', bytes));
+  return { sha256: encodeHex(digest), trust, partialAllowed };
+}
+
+/**
+ * The time that a document claims, to judge a manifest's signature at when everything is judged at
+ * it. A document that cannot be read is refused in its own step.
+ */
+export function claimedTimestamp({ document }: UnverifiedEvidence): number {
+  const silent = (): void => undefined;
+  try {
+    return parseDocument(parseEnvelope(document, silent).content, silent).timestampMs;
+  } catch (error) {
+    if (error instanceof AttestationError) return Date.now();
+    throw error;
+  }
 }

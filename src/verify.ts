@@ -10,7 +10,12 @@ import type { ManifestInput } from './manifest/parse-manifest.js';
 import { checkDebugMode } from './nitro/debug-mode.js';
 import { parseDocument, trustDocument, type VerifiedDocument } from './nitro/document.js';
 import type { ResolvedOptions } from './options.js';
-import { describeClaims, describeQuote } from './proven-claims.js';
+import {
+  claimedTimestamp,
+  describeClaims,
+  describeManifest,
+  describeQuote,
+} from './proven-claims.js';
 import type { ReportBuilder } from './result/report-builder.js';
 import { compareSenderClaims } from './sender-claims.js';
 import { verifyQuote } from './tpm/quote.js';
@@ -37,8 +42,12 @@ export function* verifyEvidence(
     manifestInput === undefined
       ? report.skip('manifest', 'no manifest was given')
       : yield* report.run('manifest', (note) =>
-          loadManifest(manifestInput, options.manifestKeys, allowPartialManifest, note),
+          loadManifest(manifestInput, options.manifestKeys, allowPartialManifest, note, () =>
+            options.timeFor(claimedTimestamp(evidence)),
+          ),
         );
+  if (manifest !== undefined)
+    report.compareWith(yield* describeManifest(manifest, allowPartialManifest, engine));
 
   // Untrusted from here: bytes that anybody may have written.
   const envelope = yield* report.run('cbor', (note) => parseEnvelope(evidence.document, note));

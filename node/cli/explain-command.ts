@@ -2,12 +2,16 @@ import type { Command } from 'commander';
 import { CODES, type CodeFacts } from '../../src/index.js';
 import { CLIENT_CODES } from '../../src/result/client-codes.js';
 import { MEASUREMENT_CODES } from '../../src/result/measurement-codes.js';
+import { RESULT_CODES } from '../../src/result/result-codes.js';
+import { SIGNED_MANIFEST_CODES } from '../../src/result/signed-manifest-codes.js';
 import { UsageError } from './exit.js';
 
 const ALL: Readonly<Record<string, CodeFacts>> = {
   ...CODES,
   ...MEASUREMENT_CODES,
   ...CLIENT_CODES,
+  ...SIGNED_MANIFEST_CODES,
+  ...RESULT_CODES,
 };
 
 /** `tee-verify explain [code]`: what a code means and what to do. */

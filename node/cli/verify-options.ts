@@ -36,7 +36,10 @@ export function addVerifyOptions(command: Command): Command {
       'trust this root (PEM file) instead of the AWS Nitro root; may be repeated',
       (path: string, before: readonly string[] = []) => [...before, path],
     )
-    .option('--manifest-keys <jwks>', 'the manifest must be signed by one of these keys (JWK set)')
+    .option(
+      '--manifest-keys <file>',
+      'the manifest must be signed by one of these keys: JWK set, PEM, or rules in JSON (docs/manifest.md)',
+    )
     .option(
       '--max-age <seconds>',
       'oldest acceptable document (default: 300 without a nonce)',
@@ -108,12 +111,13 @@ async function readAnchor(path: string): Promise<TrustAnchor> {
 }
 
 async function readKeys(path: string): Promise<ManifestKeys> {
+  const text = await readText(path);
+  if (text.includes('-----BEGIN PUBLIC KEY-----')) return text;
   let json: unknown;
   try {
-    json = JSON.parse(await readText(path));
-  } catch (error) {
-    if (error instanceof UsageError) throw error;
-    throw new UsageError(`${path} is not JSON; expected a JWK or a JWK set`);
+    json = JSON.parse(text);
+  } catch {
+    throw new UsageError(`${path} is not a JWK, a JWK set, rules in JSON, or a PEM public key`);
   }
   const isKey = typeof json === 'object' && json !== null && 'kty' in json;
   return (isKey ? [json] : json) as ManifestKeys;

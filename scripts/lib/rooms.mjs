@@ -44,6 +44,11 @@ const ROOM_FILES = {
     ...[
       'result/codes',
       'result/measurement-codes',
+      'result/client-codes',
+      'result/signed-manifest-codes',
+      'result/result-codes',
+      'result/manifest-report',
+      'result/signer',
       'result/attestation-error',
       'result/report',
       'result/appraisal',

@@ -1,4 +1,8 @@
-/** Reference manifests, read: `tee-verify/manifest`. */
+/** Reference manifests, read, signed and verified: `tee-verify/manifest`. */
+export type { ManifestReport, ManifestTrustSource } from '../result/manifest-report.js';
+export { SIGNED_MANIFEST_CODES, type SignedManifestCode } from '../result/signed-manifest-codes.js';
+export type { JwsAlgorithm, Signer } from '../result/signer.js';
+export { createSigner, type SignerOptions } from './create-signer.js';
 export { type ManifestInput, parseManifest } from './parse-manifest.js';
 export type {
   ManifestEvent,
@@ -6,3 +10,15 @@ export type {
   Provenance,
   ReferenceManifest,
 } from './reference-manifest.js';
+export { manifestBytes, type SignManifestOptions, signManifest } from './sign-manifest.js';
+export {
+  isSignedManifest,
+  type ManifestKey,
+  type ManifestKeys,
+  type ManifestSigners,
+} from './signed-manifest.js';
+export {
+  MANIFEST_TYP,
+  type SignedManifest,
+  verifySignedManifest,
+} from './verify-signed-manifest.js';

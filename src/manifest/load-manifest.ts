@@ -1,11 +1,13 @@
-import { asBytes } from '../bytes/bytes.js';
+import { asBytes, copyBytes } from '../bytes/bytes.js';
 import { type Flow, wait } from '../crypto/flow.js';
 import { AttestationError } from '../result/attestation-error.js';
 import type { Note } from '../result/note.js';
+import type { VerificationTime } from '../result/verification-time.js';
 import { checkCompleteness, checkPinsSomething } from './completeness.js';
-import { decodeText, type ManifestInput, parseManifest } from './parse-manifest.js';
+import { decodeText, type ManifestInput, parseManifest, toObject } from './parse-manifest.js';
 import type { ReferenceManifest } from './reference-manifest.js';
-import { isSignedManifest, type ManifestKeys } from './signed-manifest.js';
+import { copyJws, isCompactJws, isSignedManifest, type ManifestKeys } from './signed-manifest.js';
+import type { SignedManifest } from './verify-signed-manifest.js';
 
 /**
  * Reads the manifest a caller gave, checks its signature when it has one, and refuses one that does
@@ -16,17 +18,18 @@ export function* loadManifest(
   manifestKeys: ManifestKeys | undefined,
   allowPartialManifest: boolean,
   note: Note,
-): Flow<ReferenceManifest> {
+  time?: () => VerificationTime,
+): Flow<LoadedManifest> {
   const bytes = asBytes(input);
   const text = bytes === undefined ? (input as string | object) : decodeText(bytes);
   const isSigned = isSignedManifest(text);
   if (isSigned && manifestKeys === undefined) throw new AttestationError('manifest.keys-missing');
   if (!isSigned && manifestKeys !== undefined)
     throw new AttestationError('manifest.signature-required');
-  const manifest =
+  const { manifest, payload } =
     isSigned && manifestKeys !== undefined
-      ? yield* wait(verifySigned(text, manifestKeys))
-      : parseManifest(text);
+      ? yield* wait(verifySigned(text, manifestKeys, time?.()))
+      : { manifest: parseManifest(text), payload: bytesOf(bytes ?? text) };
   note(`${manifest.sets.length} measurement set${manifest.sets.length === 1 ? '' : 's'}`);
   note(
     manifest.trust.source === 'signature'
@@ -39,15 +42,37 @@ export function* loadManifest(
     checkCompleteness(manifest, manifest.platform);
     note('pins what makes an image');
   }
-  return manifest;
+  return { ...manifest, bytes: payload };
+}
+
+/** A manifest and the bytes it was read from. */
+export interface LoadedManifest extends ReferenceManifest {
+  readonly bytes: Uint8Array;
+}
+
+/** The bytes as given, of text in UTF-8, of an object its JSON. */
+function bytesOf(input: Uint8Array | string | object): Uint8Array {
+  if (input instanceof Uint8Array) return copyBytes(input);
+  try {
+    return new TextEncoder().encode(typeof input === 'string' ? input : JSON.stringify(input));
+  } catch (cause) {
+    // Fields that nobody reads ($schema) can be nested without end.
+    throw new AttestationError('manifest.malformed', {
+      expected: 'an object of JSON data',
+      actual: 'one that has no JSON',
+      cause,
+    });
+  }
 }
 
 /** Copies what the caller may change, then loads what only signed manifests need. */
 async function verifySigned(
   input: string | object,
   manifestKeys: ManifestKeys,
-): Promise<ReferenceManifest> {
-  const copies = structuredClone([input, manifestKeys] as const);
+  time: VerificationTime | undefined,
+): Promise<SignedManifest> {
+  const jws = typeof input === 'string' && isCompactJws(input) ? input : copyJws(toObject(input));
+  const keys = structuredClone(manifestKeys);
   const { verifySignedManifest } = await import('./verify-signed-manifest.js');
-  return verifySignedManifest(...copies);
+  return verifySignedManifest(jws, keys, time);
 }

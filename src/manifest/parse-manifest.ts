@@ -2,7 +2,7 @@ import { asBytes, type Bytes } from '../bytes/bytes.js';
 import { decodeHex } from '../bytes/hex.js';
 import { parseRfc3339 } from '../bytes/rfc-3339.js';
 import { AttestationError } from '../result/attestation-error.js';
-import type { Code } from '../result/codes.js';
+import type { VerificationCode } from '../result/codes.js';
 import type {
   ManifestEvent,
   MeasurementSet,
@@ -242,6 +242,10 @@ function malformed(expected: string, actual: string): never {
   fail('manifest.malformed', expected, actual);
 }
 
-function fail(code: Code & `manifest.${string}`, expected: string, actual: string): never {
+function fail(
+  code: VerificationCode & `manifest.${string}`,
+  expected: string,
+  actual: string,
+): never {
   throw new AttestationError(code, { expected, actual });
 }

@@ -1,4 +1,8 @@
 import type { Bytes } from '../bytes/bytes.js';
+import type { Provenance } from '../result/appraisal.js';
+import type { ManifestTrustSource } from '../result/manifest-report.js';
+
+export type { Provenance };
 
 /** One measured event of a set, so that a mismatch can be traced (docs/measurements.md). */
 export interface ManifestEvent {
@@ -23,14 +27,6 @@ export interface MeasurementSet {
   readonly events: readonly ManifestEvent[];
 }
 
-/** Where an image came from; for people and for other tools, nothing here is checked. */
-export interface Provenance {
-  readonly sourceRevision?: string;
-  readonly builder?: string;
-  readonly imageDigest?: string;
-  readonly verityRootHash?: string;
-}
-
 /** A reference manifest of any accepted shape, read and found complete (docs/manifest.md). */
 export interface ReferenceManifest {
   readonly name: string | undefined;
@@ -40,7 +36,5 @@ export interface ReferenceManifest {
   readonly sets: readonly MeasurementSet[];
   readonly provenance: Provenance | undefined;
   /** Why the manifest was believed: given by the caller as it is, or signed by a key of theirs. */
-  readonly trust:
-    | { readonly source: 'caller' }
-    | { readonly source: 'signature'; readonly keyIds: readonly string[] };
+  readonly trust: ManifestTrustSource;
 }

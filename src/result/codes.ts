@@ -1,4 +1,7 @@
+import type { ClientCode } from './client-codes.js';
 import type { MeasurementCode } from './measurement-codes.js';
+import type { ResultCode } from './result-codes.js';
+import type { SignedManifestCode } from './signed-manifest-codes.js';
 
 /**
  * The one table of stable codes: `<step>.<reason>` → what it means and what to do about it.
@@ -271,7 +274,7 @@ const TABLE = {
   ],
   'freshness.stale': [
     'the document is older than allowed',
-    'Ask for a new attestation with a fresh nonce, or raise maxAgeSeconds deliberately.',
+    'Ask for a new attestation with a fresh nonce, raise maxAgeSeconds deliberately, or pass `now` for stored evidence.',
   ],
   'freshness.future': [
     'the document was made in the future',
@@ -363,8 +366,16 @@ const TABLE = {
 /** A code of verification, e.g. `x509.expired`. */
 export type VerificationCode = keyof typeof TABLE;
 
-/** A stable code: of verification, or of measuring (`tee-verify/measure`), e.g. `pe.truncated`. */
-export type Code = VerificationCode | MeasurementCode;
+/**
+ * A stable code: of verification, of measuring (`tee-verify/measure`), of a client
+ * (`tee-verify/browser`), of signed manifests, or of results and challenges (`tee-verify/result`).
+ */
+export type Code =
+  | VerificationCode
+  | MeasurementCode
+  | ClientCode
+  | SignedManifestCode
+  | ResultCode;
 
 type StepOf<C extends string> = C extends `${infer S}.${string}` ? S : never;
 

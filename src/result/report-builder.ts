@@ -4,6 +4,7 @@ import { AttestationError } from './attestation-error.js';
 import type { Claims } from './claims.js';
 import type { Step } from './codes.js';
 import type { EventLogFindings } from './event-log-report.js';
+import type { ManifestReport } from './manifest-report.js';
 import type { Note } from './note.js';
 import type { Report, StepResult, StepState } from './report.js';
 import type { VerificationTime } from './verification-time.js';
@@ -38,6 +39,7 @@ export class ReportBuilder {
   #time: VerificationTime | undefined;
   #claims: Claims | undefined;
   #appraisal: Appraisal | undefined;
+  #manifest: ManifestReport | undefined;
   #eventLog: EventLogFindings | undefined;
 
   /** The provider's name is read at the end: some know theirs only then. */
@@ -95,6 +97,11 @@ export class ReportBuilder {
         : `the event log says nothing: ${findings.message}`;
   }
 
+  /** Writes down which manifest the evidence is compared with. */
+  compareWith(manifest: ManifestReport): void {
+    this.#manifest = manifest;
+  }
+
   /** Writes down how the PCRs compare with a measurement set. */
   readonly compared = (appraisal: Appraisal): void => {
     this.#appraisal = appraisal;
@@ -127,6 +134,7 @@ export class ReportBuilder {
       provider: this.#provider.name,
       ...(this.#claims !== undefined && { claims: this.#claims }),
       ...(this.#appraisal !== undefined && { appraisal: this.#appraisal }),
+      ...(this.#manifest !== undefined && { manifest: this.#manifest }),
       ...(this.#eventLog !== undefined && { eventLog: this.#eventLog }),
       ...describeProof(steps, this.#claims, this.#appraisal),
     };

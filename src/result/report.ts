@@ -2,6 +2,7 @@ import type { Appraisal } from './appraisal.js';
 import type { Claims } from './claims.js';
 import type { Code, Step } from './codes.js';
 import type { EventLogFindings } from './event-log-report.js';
+import type { ManifestReport } from './manifest-report.js';
 import type { VerificationTime } from './verification-time.js';
 
 /** Whether a step ran, and how it ended. */
@@ -47,6 +48,8 @@ export interface Report {
   readonly provider: string;
   readonly claims?: Claims;
   readonly appraisal?: Appraisal;
+  /** The manifest it was compared with: its hash, and why it was believed. */
+  readonly manifest?: ManifestReport;
   /** What the bundle's event log explains of the signed PCRs. The verdict never depends on it. */
   readonly eventLog?: EventLogFindings;
   /** What is now proven, and what is not: sentences for people. */
