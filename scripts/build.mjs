@@ -24,7 +24,8 @@ import json from '@rollup/plugin-json';
 import nodeResolve from '@rollup/plugin-node-resolve';
 import terser from '@rollup/plugin-terser';
 import { rollup } from 'rollup';
-import { BROWSER_ENTRIES, SDK_ENTRIES, TOOLS_ENTRIES, TYPE_FOLDERS } from './entries.mjs';
+import { BROWSER_ENTRIES, PAGES, SDK_ENTRIES, TOOLS_ENTRIES, TYPE_FOLDERS } from './entries.mjs';
+import { buildPage } from './lib/build-page.mjs';
 import { bundledPackages } from './lib/bundled-packages.mjs';
 import { listFiles, ROOT } from './lib/files.mjs';
 import { gzipKilobytes, kilobytes } from './lib/size.mjs';
@@ -44,12 +45,20 @@ const BUNDLES = [
   { name: 'tee-verify', entries: SDK_ENTRIES, out: 'dist', external: [NODE, SDK_DEPENDENCIES] },
   {
     name: 'browser',
-    entries: BROWSER_ENTRIES,
+    entries: BROWSER_ENTRIES.filter(({ inline }) => !inline),
     out: 'dist',
     chunks: 'browser',
     external: [],
     browser: true,
     weigh: 'build/size/browser.js',
+  },
+  {
+    name: 'service worker',
+    entries: BROWSER_ENTRIES.filter(({ inline }) => inline),
+    out: 'dist',
+    external: [],
+    browser: true,
+    inline: true,
   },
   {
     name: 'tee-tools',
@@ -113,7 +122,7 @@ function loadedAtOnce(chunks) {
 
 async function bundle(options) {
   const { name, entries, out, chunks = 'chunks', external, browser = false } = options;
-  const { ship = true, weigh } = options;
+  const { ship = true, inline = false, weigh } = options;
   const present = entries.filter(({ source }) => existsSync(emitted(source)));
   for (const { source } of entries.filter((entry) => !present.includes(entry))) {
     console.log(`  skipped: ${source} does not exist (${name})`);
@@ -145,6 +154,7 @@ async function bundle(options) {
     entryFileNames: '[name].js',
     chunkFileNames: `${chunks}/[name]-[hash].js`,
     sourcemap: browser,
+    inlineDynamicImports: inline,
     // The maps are written in the stage but read from the final place.
     sourcemapPathTransform: (path, map) => {
       const final = join(root, relative(stage, dirname(map)));
@@ -163,6 +173,24 @@ async function bundle(options) {
     file: `${out}/${fileName}`,
     moduleIds,
   }));
+}
+
+/** The pages of browser/: the verify page ships, the one of `npm run demo:web` does not. */
+async function buildPages() {
+  const made = [];
+  for (const { out, html, entry, weigh } of PAGES) {
+    if (!existsSync(emitted(entry))) continue;
+    const folder = join(stage, out);
+    const chunks = await buildPage({ root, emitted, out: folder, entry, html });
+    made.push(
+      ...chunks.map(({ fileName, moduleIds }) => ({ file: `${out}/${fileName}`, moduleIds })),
+    );
+    if (weigh === undefined) continue;
+    const files = ['index.html', 'page.css', 'icon.svg', 'loader.js'];
+    const texts = files.map((file) => readFileSync(join(folder, file), 'utf8'));
+    writeFileSync(join(stage, weigh), `${texts.join('\n')}\n${loadedAtOnce(chunks)}`);
+  }
+  return made;
 }
 
 /** Puts the declarations beside the bundles of the package they belong to. */
@@ -202,6 +230,7 @@ try {
   if (!existsSync(join(stage, 'build'))) throw new Error('tsc emitted nothing');
   const made = [];
   for (const one of BUNDLES) made.push(...(await bundle(one)));
+  made.push(...(await buildPages()));
   placeTypes();
   // For THIRD-PARTY.md: whose code stands in what tee-verify ships.
   const shipped = made.filter(({ file }) => file.startsWith('dist/'));

@@ -20,9 +20,28 @@ export const SDK_ENTRIES = [
   { source: 'src/result/index.ts', output: 'dist/result.js', subpath: './result' },
 ];
 
-/** Self-contained files for browsers: minified, noble and jose in chunks of their own. */
+/**
+ * Self-contained files for browsers: minified, noble and jose in chunks of their own; `inline`: all in
+ * one file, because a service worker may not load anything later.
+ */
 export const BROWSER_ENTRIES = [
   { source: 'browser/index.ts', output: 'dist/browser.js', subpath: './browser' },
+  {
+    source: 'browser/service-worker.ts',
+    output: 'dist/service-worker.js',
+    subpath: './service-worker',
+    inline: true,
+  },
+];
+
+/** Pages: HTML with classic scripts, which also work from file://. */
+export const PAGES = [
+  {
+    entry: 'browser/page/page.ts',
+    html: 'browser/page/index.html',
+    out: 'dist/page',
+    weigh: 'build/size/page.txt',
+  },
 ];
 
 /** Entries of tee-tools; `tools/dist` is the `dist` of that package. */

@@ -1,0 +1,128 @@
+import { type Bytes, concatBytes } from '../src/bytes/bytes.js';
+import { encodeHex } from '../src/bytes/hex.js';
+import { runFlow } from '../src/crypto/flow.js';
+import { claimsOf, demandManifest, judge } from '../src/judge.js';
+import type { ManifestInput } from '../src/manifest/parse-manifest.js';
+import { resolveOptions, type VerifyOptions } from '../src/options.js';
+import type { VerifiedClaims } from '../src/proven-claims.js';
+import { AttestationError } from '../src/result/attestation-error.js';
+import { CLIENT_CODES } from '../src/result/client-codes.js';
+
+/** How to ask an attestation endpoint; everything else is as for `verifyAttestation`. */
+export interface FetchOptions extends Omit<VerifyOptions, 'nonce' | 'now'> {
+  /** The time to judge at; default the clock. */
+  readonly now?: Date;
+  /** For asking and verifying together; default 10. */
+  readonly timeLimitSeconds?: number;
+  /** Ends the call: it rejects with the signal's reason. */
+  readonly signal?: AbortSignal;
+  /** Sent besides `content-type: application/json`. */
+  readonly headers?: Readonly<Record<string, string>>;
+  /** Whether cookies are sent; default `same-origin`. */
+  readonly credentials?: RequestCredentials;
+  /** Instead of the global `fetch`. */
+  readonly fetch?: typeof globalThis.fetch;
+}
+
+/** As for a bundle (docs/bundle.md). */
+const MAX_ANSWER_BYTES = 1_048_576;
+const NONCE_BYTES = 32;
+/** What setTimeout can count, about 24 days. */
+const MAX_TIME_LIMIT_SECONDS = 2_147_483;
+
+/**
+ * Asks an attestation endpoint and verifies its answer: makes a nonce of 32 random bytes, POSTs
+ * `{"nonce": "<hex>"}`, and takes the body of the answer as evidence in any accepted form (at most
+ * 1 MiB). Resolves with the proven claims of evidence that answers exactly this nonce; nothing else
+ * of the answer gets out. Redirects are refused.
+ *
+ * Throws what `verifyAttestation` throws, `fetch.failed`, `fetch.status`, `fetch.timeout`, and the
+ * reason of `signal` when that ended it.
+ */
+export async function fetchAndVerify(
+  url: string | URL,
+  manifest: ManifestInput,
+  options: FetchOptions = {},
+): Promise<VerifiedClaims> {
+  const {
+    timeLimitSeconds = 10,
+    signal,
+    headers,
+    credentials = 'same-origin',
+    fetch = globalThis.fetch,
+    ...rest
+  } = options;
+  if (!(timeLimitSeconds > 0 && timeLimitSeconds <= MAX_TIME_LIMIT_SECONDS))
+    throw new TypeError('timeLimitSeconds must be a positive number');
+  for (const key of ['nonce', 'now'])
+    if (Object.hasOwn(rest, key) && !((rest as Record<string, unknown>)[key] instanceof Date))
+      throw new TypeError(`${key}: a live answer is judged by a fresh nonce and a clock`);
+  const nonce = crypto.getRandomValues(new Uint8Array(NONCE_BYTES));
+  const resolved = resolveOptions({ ...rest, nonce });
+  const expected = structuredClone(demandManifest(manifest));
+  signal?.throwIfAborted();
+
+  const abort = new AbortController();
+  const request: RequestInit = {
+    method: 'POST',
+    headers: { ...headers, 'content-type': 'application/json' },
+    body: JSON.stringify({ nonce: encodeHex(nonce) }),
+    cache: 'no-store',
+    redirect: 'error',
+    credentials,
+    signal: abort.signal,
+  };
+  const work = async (): Promise<VerifiedClaims> => {
+    const evidence = await ask(fetch, url, request);
+    return claimsOf(await runFlow(judge(evidence, expected, resolved)));
+  };
+  let stop = (): void => undefined;
+  const ended = new Promise<never>((_resolve, reject) => {
+    const timer = setTimeout(() => {
+      const actual = `${timeLimitSeconds} s`;
+      reject(new AttestationError(CLIENT_CODES['fetch.timeout'], { actual }));
+    }, timeLimitSeconds * 1000);
+    const onAbort = (): void => reject(signal?.reason);
+    signal?.addEventListener('abort', onAbort);
+    stop = () => {
+      clearTimeout(timer);
+      signal?.removeEventListener('abort', onAbort);
+    };
+  });
+  try {
+    return await Promise.race([ended, work()]);
+  } finally {
+    stop();
+    abort.abort();
+  }
+}
+
+/** The body of the answer, read no further than evidence may be long. */
+async function ask(
+  fetch: typeof globalThis.fetch,
+  url: string | URL,
+  request: RequestInit,
+): Promise<Bytes> {
+  const parts: Uint8Array[] = [];
+  try {
+    const response = await fetch(url, request);
+    if (!response.ok)
+      throw new AttestationError(CLIENT_CODES['fetch.status'], { actual: `${response.status}` });
+    const reader = response.body?.getReader();
+    for (let length = 0; reader !== undefined; ) {
+      const { done, value } = await reader.read();
+      if (done) break;
+      length += value.length;
+      if (length > MAX_ANSWER_BYTES)
+        throw new AttestationError('evidence.too-large', {
+          expected: `at most ${MAX_ANSWER_BYTES} bytes`,
+          actual: 'more',
+        });
+      parts.push(value);
+    }
+  } catch (cause) {
+    if (cause instanceof AttestationError) throw cause;
+    throw new AttestationError(CLIENT_CODES['fetch.failed'], { cause });
+  }
+  return concatBytes(...parts);
+}
