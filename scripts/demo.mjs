@@ -1,93 +1,112 @@
 /**
- * `npm run demo`: verifies a shipped bundle against a shipped manifest, then three attacks on it.
+ * `npm run demo`: the whole way, from a (simulated) NitroTPM to a verdict, then three attacks.
  * Every line that starts with `$` is a command that works when typed in the repository.
  */
-import { spawnSync } from 'node:child_process';
-import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { spawn, spawnSync } from 'node:child_process';
+import { randomBytes } from 'node:crypto';
+import { existsSync, mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
 
 const root = fileURLToPath(new URL('..', import.meta.url));
-const NONCE = 'a0a1a2a3a4a5a6a7a8a9aaabacadaeafb0b1b2b3b4b5b6b7b8b9babbbcbdbebf';
-const COMMON = [
-  '--manifest',
-  'examples/manifest.json',
-  '--trust-anchor',
-  'examples/simulated-root.pem',
-  '--at',
-  'document',
-];
+const PROGRAMS = {
+  'tee-verify': 'node/bin/tee-verify.js',
+  'tee-attest': 'tools/agent/bin/tee-attest.js',
+  'tee-simulator': 'tools/simulator/bin/tee-simulator.js',
+};
+const START_MS = 20_000;
+const simulators = [];
 let surprises = 0;
 
-/** Runs tee-verify and shows its output; `show` picks the lines of a rejection that matter. */
-function run(title, args, expectedStatus, show = (lines) => lines) {
-  console.log(`\n# ${title}\n$ npx tee-verify ${args.join(' ')}`);
-  const { stdout, stderr, status } = spawnSync(
-    process.execPath,
-    ['node/bin/tee-verify.js', ...args],
-    { cwd: root, encoding: 'utf8', env: { ...process.env, NO_COLOR: '1' } },
-  );
-  console.log(show(`${stdout}${stderr}`.trimEnd().split('\n')).join('\n'));
-  if (status !== expectedStatus) {
-    surprises++;
-    console.log(`(expected exit status ${expectedStatus}, got ${status})`);
+/** Starts a simulated instance that booted the image of the manifest. */
+async function startSimulator(name, quiet = false) {
+  const args = [
+    ...['--manifest', 'examples/manifest.json', '--listen', `unix:.demo/${name}.sock`],
+    ...['--no-control', '--root', `.demo/${name}-root.pem`],
+  ];
+  if (!quiet) console.log(`$ npx tee-simulator ${args.join(' ')} &`);
+  const child = spawn(process.execPath, [PROGRAMS['tee-simulator'], ...args], {
+    cwd: root,
+    stdio: 'ignore',
+  });
+  simulators.push(child);
+  for (const deadline = Date.now() + START_MS; !existsSync(`${root}/.demo/${name}.sock`); ) {
+    if (Date.now() > deadline || child.exitCode !== null)
+      throw new TypeError('tee-simulator did not start');
+    await sleep(20);
   }
 }
+
+/** Runs a command and shows its output, or the lines of it that matter. */
+function run(command, args, expectedStatus, { show = (lines) => lines, quiet = false } = {}) {
+  if (!quiet) console.log(`$ npx ${command} ${args.join(' ')}`);
+  const { stdout, stderr, status } = spawnSync(process.execPath, [PROGRAMS[command], ...args], {
+    cwd: root,
+    encoding: 'utf8',
+    env: { ...process.env, NO_COLOR: '1' },
+  });
+  const output = show(`${stdout}${stderr}`.trimEnd().split('\n')).join('\n');
+  if (output !== '' && !quiet) console.log(output);
+  if (status === expectedStatus) return;
+  surprises++;
+  console.log(`(expected exit status ${expectedStatus}, got ${status})\n${stdout}${stderr}`);
+}
 const lastLine = (lines) => lines.slice(-1);
-
-run(
-  'A bundle of a (simulated) EC2 instance against the manifest of its image',
-  ['examples/bundle.json', ...COMMON, '--nonce', NONCE],
-  0,
-);
-
-mkdirSync(`${root}/.demo`, { recursive: true });
-const attack = (name, change) => {
-  const bundle = JSON.parse(readFileSync(`${root}/examples/bundle.json`, 'utf8'));
-  change(bundle);
-  writeFileSync(`${root}/.demo/${name}.json`, `${JSON.stringify(bundle, undefined, 2)}\n`);
-  return `.demo/${name}.json`;
+const attest = (name, nonce, out, options) =>
+  run(
+    'tee-attest',
+    ['--nonce', nonce, '--tpm', `unix:.demo/${name}.sock`, '--out', out],
+    0,
+    options,
+  );
+const verify = (evidence, nonce, expectedStatus, options) =>
+  run(
+    'tee-verify',
+    [
+      ...[evidence, '--manifest', 'examples/manifest.json'],
+      ...['--trust-anchor', '.demo/instance-root.pem', '--nonce', nonce],
+    ],
+    expectedStatus,
+    options,
+  );
+const read = (path) => JSON.parse(readFileSync(`${root}/${path}`, 'utf8'));
+const write = (path, bundle) => {
+  writeFileSync(`${root}/${path}`, `${JSON.stringify(bundle, undefined, 2)}\n`);
+  return path;
 };
 
-run(
-  'Attack: one bit of the signed document is changed',
-  [
-    attack('document-changed', ({ pcrs, attestation: { nitro } }) => {
-      const at = nitro.document.indexOf(pcrs.sha384['4']); // PCR4 inside the signed document
-      const digit = (Number.parseInt(nitro.document[at], 16) ^ 1).toString(16);
-      nitro.document = nitro.document.slice(0, at) + digit + nitro.document.slice(at + 1);
-    }),
-    ...COMMON,
-    '--nonce',
-    NONCE,
-  ],
-  1,
-  lastLine,
-);
-run(
-  'Attack: a PCR in the JSON is replaced by the one that the manifest wants',
-  [
-    attack('pcr-changed', ({ pcrs }) => {
-      pcrs.sha384['4'] = '00'.repeat(48);
-    }),
-    ...COMMON,
-    '--nonce',
-    NONCE,
-  ],
-  1,
-  lastLine,
-);
-run(
-  'Attack: the old bundle is replayed for a new challenge',
-  ['examples/bundle.json', ...COMMON, '--nonce', '00112233445566778899aabbccddeeff'],
-  1,
-  lastLine,
-);
-run(
-  'The same bundle judged by the clock: stored evidence does not pass for fresh',
-  ['examples/bundle.json', ...COMMON.slice(0, 4), '--nonce', NONCE],
-  1,
-  lastLine,
-);
+rmSync(`${root}/.demo`, { recursive: true, force: true });
+mkdirSync(`${root}/.demo`);
+try {
+  console.log('# An instance boots the image of examples/manifest.json (simulated: no AWS here)');
+  await startSimulator('instance');
 
+  const nonce = randomBytes(32).toString('hex');
+  console.log(`\n# We send it a challenge, it attests\n#   ${nonce}`);
+  attest('instance', nonce, '.demo/bundle.json');
+  console.log('\n# We verify: certificates, signature, quote, our challenge, and what it booted');
+  verify('.demo/bundle.json', nonce, 0);
+
+  console.log('\n# Attack: the old bundle is replayed for a new challenge');
+  verify('.demo/bundle.json', randomBytes(32).toString('hex'), 1, { show: lastLine });
+
+  console.log('\n# Attack: a PCR in the JSON is edited');
+  const edited = read('.demo/bundle.json');
+  edited.pcrs.sha384['4'] = 'ab'.repeat(48);
+  verify(write('.demo/pcr-edited.json', edited), nonce, 1, { show: lastLine });
+
+  console.log(
+    '\n# Attack: the quote of another machine, made with another key for the same challenge',
+  );
+  await startSimulator('other', true);
+  attest('other', nonce, '.demo/other.json', { quiet: true });
+  const other = read('.demo/other.json');
+  const spliced = read('.demo/bundle.json');
+  spliced.attestation.tpm = other.attestation.tpm;
+  spliced.signing_key_public_keys = other.signing_key_public_keys;
+  verify(write('.demo/other-quote.json', spliced), nonce, 1, { show: lastLine });
+} finally {
+  for (const child of simulators) child.kill();
+}
 console.log(surprises === 0 ? '\nAll as expected.' : `\n${surprises} surprises.`);
 process.exitCode = surprises === 0 ? 0 : 1;
