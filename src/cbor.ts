@@ -59,12 +59,12 @@ const BREAK = 0xff;
  * Decodes exactly one CBOR item (RFC 8949) and nothing behind it.
  *
  * Strict and bounded: no tags, no bignums, no indefinite-length strings, no duplicate keys, valid
- * UTF-8, at most 8 levels and 1024 items, nothing allocated by a declared length.
+ * UTF-8, at most 8 levels and `maxItems` items, nothing allocated by a declared length.
  * Indefinite-length arrays and maps are read, because NitroTPM writes them.
  * Throws `cbor.*`. Why this is not a library: docs/decisions/0002.
  */
-export function decodeCbor(bytes: Uint8Array, what: string): CborValue {
-  const decoder = new CborDecoder(bytes, what);
+export function decodeCbor(bytes: Uint8Array, what: string, maxItems: number = MAX_ITEMS): CborValue {
+  const decoder = new CborDecoder(bytes, what, maxItems);
   const value = decoder.item(0);
   decoder.end();
   return value;
@@ -74,11 +74,13 @@ class CborDecoder {
   readonly #bytes: Uint8Array;
   readonly #view: DataView;
   readonly #what: string;
+  readonly #maxItems: number;
   #at = 0;
   #items = 0;
   #violation: AttestationError | undefined;
 
-  constructor(bytes: Uint8Array, what: string) {
+  constructor(bytes: Uint8Array, what: string, maxItems: number) {
+    this.#maxItems = maxItems;
     this.#bytes = bytes;
     this.#view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
     this.#what = what;
@@ -86,8 +88,8 @@ class CborDecoder {
 
   item(depth: number): CborValue {
     if (depth > MAX_DEPTH) this.#fail('cbor.limit-exceeded', `at most ${MAX_DEPTH} levels`, 'more');
-    if (++this.#items > MAX_ITEMS)
-      this.#fail('cbor.limit-exceeded', `at most ${MAX_ITEMS} items`, 'more');
+    if (++this.#items > this.#maxItems)
+      this.#fail('cbor.limit-exceeded', `at most ${this.#maxItems} items`, 'more');
     const from = this.#at;
     const initial = this.#u8();
     const major = initial >> 5;

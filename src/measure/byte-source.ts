@@ -1,5 +1,6 @@
 import type { MaybePromise } from '../crypto/flow.js';
 import { AttestationError } from '../result/attestation-error.js';
+import type { CodeFacts } from '../result/codes.js';
 import { MEASUREMENT_CODES } from '../result/measurement-codes.js';
 
 /**
@@ -30,17 +31,18 @@ export function blobSource(blob: Blob): ByteSource {
   };
 }
 
-/** Exactly these bytes, or `pe.truncated`. `what` names them in the message. */
+/** Exactly these bytes, or an error with `code`. `what` names them in the message. */
 export async function readExactly(
   source: ByteSource,
   offset: number,
   length: number,
   what: string,
+  code: CodeFacts = MEASUREMENT_CODES['pe.truncated'],
 ): Promise<Uint8Array> {
   const inside = Number.isSafeInteger(offset) && offset >= 0 && offset + length <= source.size;
   const bytes = inside ? await source.read(offset, length) : undefined;
   if (bytes?.length !== length)
-    throw new AttestationError(MEASUREMENT_CODES['pe.truncated'], {
+    throw new AttestationError(code, {
       expected: `${what}: ${length} bytes at offset ${offset}`,
       actual: inside ? `${bytes?.length} bytes` : `a file of ${source.size} bytes`,
     });

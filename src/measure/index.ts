@@ -6,6 +6,7 @@ export { BANK_ALGORITHMS, type BankAlgorithm, type BankName } from './bank-algor
 export type { BootImage } from './boot-chain.js';
 export { type ByteSource, blobSource, bytesSource } from './byte-source.js';
 export { checkEventData, checkEventDataFlow, type EventDataCheck } from './check-event-data.js';
+export { type Crc32, combineCrc32, crc32 } from './crc32.js';
 export { type DecodedEvent, type DecodedSignature, decodeEvent } from './decode-event.js';
 export { type ComparableSet, diffMeasurements, type PcrDifference } from './diff-measurements.js';
 export {
@@ -14,6 +15,28 @@ export {
   type RunDigestJobs,
   runDigestJobs,
 } from './digest-jobs.js';
+export {
+  EIF,
+  EIF_SECTION_TYPES,
+  type EifArchitecture,
+  type EifLayout,
+  type EifSection,
+  type EifSectionType,
+  readEifLayout,
+} from './eif-layout.js';
+export { type EifMetadata, parseEifMetadata } from './eif-metadata.js';
+export {
+  checkEifSignature,
+  type EifSignature,
+  eifSignedBytes,
+  parseEifSignature,
+} from './eif-signature.js';
+export {
+  type EnclaveManifest,
+  type EnclaveParent,
+  formatEnclaveMeasurements,
+  toEnclaveManifest,
+} from './enclave-manifest.js';
 export {
   type EventLog,
   type LoggedEvent,
@@ -31,6 +54,13 @@ export { explainPcrs, explainPcrsFlow, type PcrExplanation } from './explain-pcr
 export type { GptPartition } from './gpt.js';
 export type { CreateHasher, Hasher } from './hasher.js';
 export {
+  type EifInspection,
+  type EifMeasurement,
+  inspectEif,
+  type MeasureEifOptions,
+  measureEif,
+} from './measure-eif.js';
+export {
   type MeasureOptions,
   measureUki,
   PREDICTABLE_PCRS,
@@ -43,6 +73,7 @@ export {
   toMeasurementManifest,
 } from './measurement-manifest.js';
 export { createNobleHasher } from './noble-hasher.js';
+export { parentInstancePcr, parentRolePcr, signingCertificatePcr } from './parent-pcrs.js';
 export { findSection, type PeImage, type PeSection, readPeImage } from './pe-image.js';
 export { readSignatureCertificates } from './pe-signature.js';
 export {
@@ -54,6 +85,12 @@ export {
 } from './replay-event-log.js';
 export type { SecureBootVariables } from './secure-boot.js';
 export { parseSignatureList, type SignatureEntry, type SignatureType } from './signature-list.js';
+export {
+  EIF_ALGORITHMS,
+  type EifAlgorithm,
+  readSigningCertificate,
+  type SigningCertificate,
+} from './signing-certificate.js';
 export {
   isStubProfileName,
   STUB_PROFILES,

@@ -139,6 +139,91 @@ const TABLE = {
     'The firmware would refuse to boot it; sign with another key, or pass the right dbx.',
   ],
   'pe.truncated': ['the PE image ends early', 'The file was cut; copy it again.'],
+  'eif.not-eif': [
+    'the file is not an enclave image',
+    'Pass an EIF, as tee-eif build and nitro-cli build-enclave write it.',
+  ],
+  'eif.truncated': ['the enclave image ends early', 'The file was cut; copy it again.'],
+  'eif.version-unsupported': [
+    'the enclave image has a version that is not known',
+    'Version 4 is read: build the image again with a current tool.',
+  ],
+  'eif.header-invalid': [
+    'a field of the header has a value that means nothing',
+    'The file was damaged, or made by a broken tool.',
+  ],
+  'eif.section-count': [
+    'the enclave image has too few or too many sections',
+    'An EIF has 2 to 32 sections.',
+  ],
+  'eif.section-size': [
+    'the table and a section disagree about its size',
+    'Two readers would measure two different images: build the image again.',
+  ],
+  'eif.section-overlap': [
+    'a section starts before the one before it ends',
+    'Two readers would measure two different images: build the image again.',
+  ],
+  'eif.section-gap': [
+    'bytes lie between the sections or after the last one',
+    'Nothing measures them: build the image again.',
+  ],
+  'eif.section-type': [
+    'a section has a type or flags that are not known',
+    'Types are 1 (kernel) to 5 (metadata), flags are 0.',
+  ],
+  'eif.section-missing': [
+    'a section that every enclave image has is missing',
+    'An EIF has exactly one kernel, one cmdline and one metadata section.',
+  ],
+  'eif.section-duplicate': [
+    'a section that may stand only once is there several times',
+    'Which one runs would depend on the reader: build the image again.',
+  ],
+  'eif.section-order': [
+    'a ramdisk stands before the kernel',
+    'Ramdisks come after the kernel: build the image again.',
+  ],
+  'eif.limit-exceeded': [
+    'a section of the enclave image exceeds the size limit',
+    'A cmdline and a signature have at most 64 KiB, metadata at most 1 MiB.',
+  ],
+  'eif.crc-mismatch': [
+    'the checksum in the header is not that of the file',
+    'The file was damaged or edited; copy it again or build it again.',
+  ],
+  'eif.metadata-malformed': [
+    'the metadata of the enclave image cannot be read',
+    'It is a JSON object. No PCR covers it.',
+  ],
+  'eif.signature-malformed': [
+    'the signature of the enclave image cannot be read',
+    'Sign the image again with tee-eif sign. See docs/eif.md for the form.',
+  ],
+  'eif.signature-algorithm': [
+    'the enclave image is signed with an algorithm that does not fit',
+    'ES256, ES384 and ES512 are known, and the curve of the key decides which.',
+  ],
+  'eif.signature-pcr0': [
+    'the signature is one of another image',
+    'The signed PCR0 is not that of this image: sign it again after every change.',
+  ],
+  'eif.signature-invalid': [
+    'the signature of the enclave image does not verify',
+    'It was not made by the key of the certificate beside it. Do not run this image as signed.',
+  ],
+  'eif.certificate-malformed': [
+    'the signing certificate cannot be read',
+    'Pass one X.509 certificate, as PEM (BEGIN CERTIFICATE) or DER.',
+  ],
+  'eif.role-arn-invalid': [
+    'this is not the ARN of an IAM role',
+    'PCR3 needs the role itself, arn:aws:iam::<account>:role/<name>, not an instance profile or an assumed role.',
+  ],
+  'eif.instance-id-invalid': [
+    'this is not the ID of an EC2 instance',
+    'PCR4 needs the ID of the parent instance, i- and 17 hex digits.',
+  ],
 } as const;
 
 /** A code of measuring, e.g. `pe.truncated`. */
