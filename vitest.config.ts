@@ -30,6 +30,7 @@ export default defineConfig({
     reporters,
     include: ['{src,node,browser,wasm-fallback,test-vectors,tools,scripts}/**/*.test.ts'],
     exclude: ['**/*.system.test.ts', '**/node_modules/**', '**/dist/**', 'build/**'],
+    setupFiles: ['src/test-support/provide-hints.ts'],
     testTimeout: 60_000,
     hookTimeout: 120_000,
     coverage: {

@@ -8,6 +8,7 @@ export default defineConfig({
     reporters,
     include: ['{src,node,browser,wasm-fallback,test-vectors,tools,scripts}/**/*.system.test.ts'],
     exclude: ['**/node_modules/**', '**/dist/**', 'build/**'],
+    setupFiles: ['src/test-support/provide-hints.ts'],
     testTimeout: 240_000,
     hookTimeout: 240_000,
   },

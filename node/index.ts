@@ -8,6 +8,8 @@ import type {
 } from '../src/index.js';
 import { inspectAttestation as inspect } from '../src/inspect-attestation.js';
 import { ownOptions } from '../src/options.js';
+import { provideHints } from '../src/result/hint-of.js';
+import { HINTS } from '../src/result/hints.js';
 import { verifyAttestation as verify } from '../src/verify-attestation.js';
 import { verifyAttestationSync as verifySync } from '../src/verify-attestation-sync.js';
 import { namedProvider, type ProviderName } from './named-provider.js';
@@ -16,6 +18,8 @@ export * from '../src/index.js';
 export type { ProviderName } from './named-provider.js';
 export { createNodeProvider } from './node-provider.js';
 export { createVerifierPool, type PoolOptions, type VerifierPool } from './verifier-pool.js';
+
+provideHints(HINTS); // in a back end their size does not matter, and sync calls can't load them
 
 /** `VerifyOptions`, where the provider may also be named; default `node:crypto`. */
 export interface NodeVerifyOptions extends Omit<VerifyOptions, 'provider'> {

@@ -5,6 +5,7 @@ import { asBytes } from '../src/bytes/bytes.js';
 import type { EvidenceInput, ManifestInput, Report, VerifyOptions } from '../src/index.js';
 import { ownOptions } from '../src/options.js';
 import { AttestationError } from '../src/result/attestation-error.js';
+import { POOL_CODES } from '../src/result/pool-codes.js';
 import type { ProviderName } from './named-provider.js';
 import type { PoolAnswer, PoolJob } from './verifier-worker.js';
 
@@ -94,11 +95,12 @@ class Pool implements VerifierPool {
     options: PoolVerifyOptions = {},
   ): Promise<Report> {
     if (this.#broken !== undefined)
-      return Promise.reject(new AttestationError('pool.worker-failed', this.#broken));
-    if (this.#closed !== undefined) return Promise.reject(new AttestationError('pool.closed'));
+      return Promise.reject(new AttestationError(POOL_CODES['pool.worker-failed'], this.#broken));
+    if (this.#closed !== undefined)
+      return Promise.reject(new AttestationError(POOL_CODES['pool.closed']));
     if (this.#queue.length >= this.#maxQueued && this.#seats.every(({ running }) => running))
       return Promise.reject(
-        new AttestationError('pool.overloaded', {
+        new AttestationError(POOL_CODES['pool.overloaded'], {
           expected: `at most ${this.#maxQueued} waiting`,
           actual: `${this.#queue.length}`,
         }),
@@ -165,14 +167,17 @@ class Pool implements VerifierPool {
     if (running !== undefined) {
       if ('report' in answer) running.resolve(answer.report);
       else if ('mistake' in answer) running.reject(new TypeError(answer.mistake));
-      else running.reject(new AttestationError('pool.worker-failed', { cause: answer.failure }));
+      else
+        running.reject(
+          new AttestationError(POOL_CODES['pool.worker-failed'], { cause: answer.failure }),
+        );
     }
     this.#assign();
   }
 
   /** A worker that died takes its own verification with it, and no other. */
   #replace(seat: Seat, cause: unknown): void {
-    seat.running?.reject(new AttestationError('pool.worker-failed', { cause }));
+    seat.running?.reject(new AttestationError(POOL_CODES['pool.worker-failed'], { cause }));
     seat.running = undefined;
     if (seat.proved) {
       seat.proved = false;
@@ -181,7 +186,7 @@ class Pool implements VerifierPool {
       // It never worked, so the next one won't either: nobody may wait forever.
       this.#broken = { cause };
       for (const waiting of this.#queue.splice(0))
-        waiting.reject(new AttestationError('pool.worker-failed', { cause }));
+        waiting.reject(new AttestationError(POOL_CODES['pool.worker-failed'], { cause }));
     }
     this.#assign();
   }

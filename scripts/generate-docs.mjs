@@ -30,6 +30,12 @@ const CODE_TABLES = [
     text: 'An `AttestationError` carries one of these as `code`; a report carries them in its steps. The part before the dot is the step that found it.',
   },
   {
+    module: 'build/src/result/pool-codes.js',
+    export: 'POOL_CODES',
+    heading: 'Worker pools (tee-verify/node)',
+    text: 'An `AttestationError` of `createVerifierPool` carries one of these.',
+  },
+  {
     module: 'build/src/result/measurement-codes.js',
     export: 'MEASUREMENT_CODES',
     heading: 'tee-verify/measure',
@@ -64,6 +70,11 @@ const CODE_TABLES = [
 const cell = (text) => text.replaceAll('|', '\\|').replaceAll('<', '&lt;').replaceAll('\n', ' ');
 
 async function codesPage(problems) {
+  const built = (path) => import(pathToFileURL(join(root, path)).href);
+  if (existsSync(join(root, 'build/src/result/hints.js')))
+    (await built('build/src/result/hint-of.js')).provideHints(
+      (await built('build/src/result/hints.js')).HINTS,
+    );
   const lines = [
     NOTE,
     '',

@@ -1,5 +1,5 @@
 import { createEngine } from './crypto/engine.js';
-import type { Flow } from './crypto/flow.js';
+import { type Flow, wait } from './crypto/flow.js';
 import type { SyncCrypto } from './crypto/provider.js';
 import type { EvidenceInput } from './evidence.js';
 import type { ManifestInput } from './manifest/parse-manifest.js';
@@ -7,6 +7,7 @@ import type { VerifiedDocument } from './nitro/document.js';
 import type { ResolvedOptions } from './options.js';
 import type { VerifiedClaims } from './proven-claims.js';
 import { AttestationError } from './result/attestation-error.js';
+import { loadHints } from './result/hint-of.js';
 import type { Report } from './result/report.js';
 import { ReportBuilder } from './result/report-builder.js';
 import { verifyEvidence } from './verify.js';
@@ -31,6 +32,7 @@ export function* judge(
     return { document, report: report.finish() };
   } catch (error) {
     if (!(error instanceof AttestationError)) throw error;
+    if (sync === undefined) yield* wait(loadHints());
     error.report = report.finish(error);
     return { error, report: error.report };
   }

@@ -2,6 +2,7 @@ import type { Command } from 'commander';
 import { CODES, type CodeFacts } from '../../src/index.js';
 import { CLIENT_CODES } from '../../src/result/client-codes.js';
 import { MEASUREMENT_CODES } from '../../src/result/measurement-codes.js';
+import { POOL_CODES } from '../../src/result/pool-codes.js';
 import { RESULT_CODES } from '../../src/result/result-codes.js';
 import { SIGNED_MANIFEST_CODES } from '../../src/result/signed-manifest-codes.js';
 import { UsageError } from './exit.js';
@@ -11,6 +12,7 @@ const ALL: Readonly<Record<string, CodeFacts>> = {
   ...MEASUREMENT_CODES,
   ...CLIENT_CODES,
   ...SIGNED_MANIFEST_CODES,
+  ...POOL_CODES,
   ...RESULT_CODES,
 };
 

@@ -43,7 +43,10 @@ const ROOM_FILES = {
   vocabulary: [
     ...[
       'result/codes',
+      'result/hint-of',
+      'result/hints',
       'result/measurement-codes',
+      'result/pool-codes',
       'result/client-codes',
       'result/signed-manifest-codes',
       'result/result-codes',

@@ -1,4 +1,4 @@
-import { CODES, type Code, type CodeRow, type Step } from './codes.js';
+import { CODES, type Code, type CodeFacts, type CodeRow, type Step } from './codes.js';
 import type { Report } from './report.js';
 
 /** What an `AttestationError` carries besides its code. */
@@ -24,7 +24,8 @@ export class AttestationError extends Error {
   readonly step: Step;
   readonly expected: string | undefined;
   readonly actual: string | undefined;
-  readonly hint: string;
+  readonly #facts: CodeFacts;
+  readonly #hint: string | undefined;
   report: Report | undefined;
 
   /** `row`: a code of verification, or a row of another part of the table. */
@@ -40,7 +41,13 @@ export class AttestationError extends Error {
     this.step = facts.step;
     this.expected = expected;
     this.actual = actual;
-    this.hint = details.hint ?? facts.hint;
+    this.#facts = facts;
+    this.#hint = details.hint;
+  }
+
+  /** What to do about it. */
+  get hint(): string {
+    return this.#hint ?? this.#facts.hint;
   }
 }
 
