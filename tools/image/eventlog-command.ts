@@ -17,8 +17,8 @@ import {
   parseEventLog,
   replayEventLog,
 } from 'tee-verify/measure';
+import { readSmallFile } from '../common/file-source.js';
 import { EXIT, writeOutput } from './cli-outcome.js';
-import { readSmallFile } from './file-source.js';
 import { isObject, malformed, readJsonObject, readPcrs } from './read-json.js';
 
 interface EventLogFlags {

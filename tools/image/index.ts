@@ -1,2 +1,2 @@
-export { createNodeHasher, type FileSource, openFile } from './file-source.js';
-export { runDigestJobsInParallel } from './parallel-digest-jobs.js';
+export { createNodeHasher, type FileSource, openFile } from '../common/file-source.js';
+export { runDigestJobsInParallel } from '../common/parallel-digest-jobs.js';

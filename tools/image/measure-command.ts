@@ -12,10 +12,15 @@ import {
   toMeasurementManifest,
   type UkiMeasurement,
 } from 'tee-verify/measure';
+import {
+  createNodeHasher,
+  type FileSource,
+  openFile,
+  readSmallFile,
+} from '../common/file-source.js';
+import { runDigestJobsInParallel } from '../common/parallel-digest-jobs.js';
 import { ToolError } from '../common/tool-error.js';
 import { writeOutput } from './cli-outcome.js';
-import { createNodeHasher, type FileSource, openFile, readSmallFile } from './file-source.js';
-import { runDigestJobsInParallel } from './parallel-digest-jobs.js';
 
 interface MeasureFlags {
   readonly pk?: string;

@@ -1,5 +1,5 @@
 import { AttestationError } from 'tee-verify';
-import { readSmallFile } from './file-source.js';
+import { readSmallFile } from '../common/file-source.js';
 
 const MAX_JSON_BYTES = 8 * 1024 * 1024;
 

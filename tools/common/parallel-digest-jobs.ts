@@ -9,8 +9,8 @@ import {
   type RunDigestJobs,
   runDigestJobs,
 } from 'tee-verify/measure';
-import { ToolError } from '../common/tool-error.js';
 import { createNodeHasher, type FileSource } from './file-source.js';
+import { ToolError } from './tool-error.js';
 
 /** Below this, handing a job to another thread costs more than it saves. */
 const WORTH_A_THREAD_BYTES = 1024 * 1024;

@@ -5,7 +5,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { pipeline } from 'node:stream/promises';
 import type { ByteSource, CreateHasher } from 'tee-verify/measure';
-import { ToolError } from '../common/tool-error.js';
+import { ToolError } from './tool-error.js';
 
 /** Hashes with node:crypto, which is several times faster than plain JavaScript. */
 export const createNodeHasher: CreateHasher = (algorithm) =>
@@ -64,7 +64,7 @@ async function openHandle(path: string): Promise<FileHandle> {
 
 /** Copies a stream to a temporary file that goes when the source is closed. */
 async function spool(name: string, stream: NodeJS.ReadableStream): Promise<FileSource> {
-  const folder = await mkdtemp(join(tmpdir(), 'tee-image-'));
+  const folder = await mkdtemp(join(tmpdir(), 'tee-tools-'));
   const remove = (): Promise<void> => rm(folder, { recursive: true, force: true });
   const copy = join(folder, 'copy');
   try {
