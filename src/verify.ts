@@ -18,7 +18,7 @@ import {
 } from './proven-claims.js';
 import type { ReportBuilder } from './result/report-builder.js';
 import { compareSenderClaims } from './sender-claims.js';
-import { verifyQuote } from './tpm/quote.js';
+import { startQuoteSignature, verifyQuote } from './tpm/quote.js';
 import { judgePath, judgePathSignatures, startPathSignatures } from './x509/path.js';
 
 /**
@@ -61,6 +61,7 @@ export function* verifyEvidence(
   const seal = yield* report.part('cose', () =>
     startEnvelopeSignature(envelope, path.leaf.publicKey, engine),
   );
+  const quoteSeal = yield* report.part('quote', () => startQuoteSignature(evidence.quote, engine));
   const chained = yield* report.run('x509', (note) =>
     judgePathSignatures(path, edges, rules, note),
   );
@@ -73,7 +74,7 @@ export function* verifyEvidence(
     report.skip('quote', 'the evidence has no TPM quote');
   else {
     const quote = yield* report.run('quote', (note) =>
-      verifyQuote(evidence.quote, document, engine, note),
+      verifyQuote(evidence.quote, document, engine, note, quoteSeal),
     );
     report.prove({ quote: describeQuote(quote) });
   }

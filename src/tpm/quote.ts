@@ -3,7 +3,7 @@ import { encodeHex } from '../bytes/hex.js';
 import { ALGORITHMS } from '../crypto/algorithms.js';
 import { isPointOnCurve } from '../crypto/curve.js';
 import type { Engine } from '../crypto/engine.js';
-import { type Flow, wait } from '../crypto/flow.js';
+import { type Flow, type MaybePromise, wait } from '../crypto/flow.js';
 import { AttestationError } from '../result/attestation-error.js';
 import type { Note } from '../result/note.js';
 import { rawSignature } from '../x509/der-signature.js';
@@ -42,6 +42,28 @@ export interface VerifiedQuote extends QuoteInfo {
 }
 
 /**
+ * Starts the check of the quote's signature by the key that the sender names, so that it runs beside
+ * the document's. Whether that is the right key is for `verifyQuote`, which also says what is wrong
+ * with a signature that could not be started.
+ */
+export function startQuoteSignature(
+  quote: UnverifiedQuote | undefined,
+  engine: Engine,
+): MaybePromise<boolean> | undefined {
+  try {
+    return quote && engine.verify('ES256', quote.ak, quote.attest, readSignature(quote));
+  } catch (error) {
+    if (error instanceof AttestationError && error.step === 'quote') return undefined;
+    throw error;
+  }
+}
+
+function readSignature(quote: UnverifiedQuote): Uint8Array {
+  const { coordinateBytes } = ALGORITHMS.ES256;
+  return rawSignature(quote.signature, coordinateBytes, 'quote', 'quote.signature-malformed');
+}
+
+/**
  * Checks a TPM quote against the verified document (TPM 2.0 Library, Part 1, 31; Part 2, 10.12):
  * the key is the document's public_key, it signed, the structure is a quote, its nonce is the
  * document's, and its digest is that of the document's PCRs. Throws `quote.*`.
@@ -51,18 +73,14 @@ export function* verifyQuote(
   document: QuoteBinding,
   engine: Engine,
   note: Note,
+  started?: MaybePromise<boolean>,
 ): Flow<VerifiedQuote> {
   if (quote === undefined) throw new AttestationError('quote.missing');
   const akAttributes = checkBinding(quote, document.publicKey, note);
 
-  const { coordinateBytes } = ALGORITHMS.ES256;
-  const signature = rawSignature(
-    quote.signature,
-    coordinateBytes,
-    'quote',
-    'quote.signature-malformed',
-  );
-  if (!(yield* wait(engine.verify('ES256', quote.ak, quote.attest, signature))))
+  const signature = readSignature(quote);
+  const valid = started ?? engine.verify('ES256', quote.ak, quote.attest, signature);
+  if (!(yield* wait(valid)))
     throw new AttestationError('quote.signature-invalid', {
       expected: `a signature of the key ${encodeHex(quote.ak.subarray(0, 9))}…`,
       actual: 'one that does not verify',

@@ -77,6 +77,7 @@ async function bundleFields(kit: CaseKit): Promise<void> {
   const missing: Row[] = [
     ['nitro', 'attestation.nitro missing', (b) => delete b.attestation.nitro],
     ['document', 'document missing', (b) => delete b.attestation.nitro.document],
+    ['document-null', 'document is null', (b) => (b.attestation.nitro.document = null)],
     ['attest-data', 'attest_data missing', (b) => delete b.attestation.tpm.ecc_p256.attest_data],
     ['signature', 'quote signature missing', (b) => delete b.attestation.tpm.ecc_p256.signature],
     ['ak', 'public key of the AK missing', (b) => delete b.signing_key_public_keys],
@@ -92,7 +93,6 @@ async function bundleFields(kit: CaseKit): Promise<void> {
 
   const invalid: Row[] = [
     ['document-number', 'document is a number', (b) => (b.attestation.nitro.document = 1)],
-    ['document-null', 'document is null', (b) => (b.attestation.nitro.document = null)],
     ['document-odd', 'document is hex of odd length', (b) => (b.attestation.nitro.document += 'a')],
     [
       'document-text',
