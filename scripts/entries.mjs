@@ -52,6 +52,13 @@ export const TOOLS_ENTRIES = [
   { source: 'tools/simulator/index.ts', output: 'tools/dist/simulator.js', subpath: './simulator' },
   { source: 'tools/image/cli.ts', output: 'tools/dist/tee-image.js', bin: 'tee-image' },
   { source: 'tools/image/index.ts', output: 'tools/dist/image.js', subpath: './image' },
+  { source: 'tools/service/cli.ts', output: 'tools/dist/tee-verifier.js', bin: 'tee-verifier' },
+  { source: 'tools/service/index.ts', output: 'tools/dist/service.js', subpath: './service' },
+  {
+    source: 'tools/service/redis-challenge-store.ts',
+    output: 'tools/dist/service-redis.js',
+    subpath: './service/redis',
+  },
 ];
 
 /** Where the declarations of a source folder go. */

@@ -132,6 +132,51 @@ const TABLE = {
     'a fault cannot be understood',
     'The form is <kind>[=<value>][@<command>][#<n>][x<times>], e.g. late=500@Quote or rc=0x922#3.',
   ],
+
+  // Keys that sign manifests and results.
+  'key.unusable': [
+    'a signing key cannot be used',
+    'Pass a private key on P-256, P-384 or Ed25519 as PEM or JWK, or a KMS key of type ECC_NIST_P256 or ECC_NIST_P384 for SIGN_VERIFY.',
+  ],
+  'key.service-failed': [
+    'the key service did not sign',
+    'Check the credentials, kms:GetPublicKey and kms:Sign on this key, and the region.',
+  ],
+
+  // The verifier service.
+  'service.not-found': ['there is nothing at this path', 'See /openapi.json for the paths.'],
+  'service.method-not-allowed': [
+    'the path does not know this method',
+    'See /openapi.json for the methods.',
+  ],
+  'service.body-too-large': [
+    'the request is larger than allowed',
+    'A bundle has at most 1 MiB; real ones about 14 KB.',
+  ],
+  'service.body-invalid': [
+    'the request cannot be understood',
+    'See /openapi.json for its form: JSON with nonce and evidence.',
+  ],
+  'service.media-type': [
+    'the request is of another media type',
+    'Send JSON with content-type application/json.',
+  ],
+  'service.audience-unknown': [
+    'there is no policy for this audience',
+    'Name an audience that this verifier serves.',
+  ],
+  'service.rate-limited': ['too many requests', 'Wait as long as Retry-After says.'],
+  'service.overloaded': ['too many requests at once', 'Wait as long as Retry-After says.'],
+  'service.timeout': ['the request took too long', 'Ask for a new challenge and try again.'],
+  'service.draining': ['this instance is shutting down', 'Another instance takes over.'],
+  'service.internal': [
+    'the verifier failed',
+    'A fault of the service; its log says more under the request id. Nothing was accepted.',
+  ],
+  'service.listen-failed': [
+    'the service cannot listen at this address',
+    'Choose another port, or stop what uses it.',
+  ],
 } as const;
 
 /** A stable code of the tools, e.g. `transport.timeout`. */

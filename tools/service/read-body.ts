@@ -1,0 +1,76 @@
+import { concatBytes } from 'tee-verify/bytes';
+import { ToolError } from '../common/tool-error.js';
+
+/** Nonce and evidence as they were sent; nothing of it is checked. */
+export interface VerificationRequest {
+  readonly audience: string | undefined;
+  /** Hex. */
+  readonly nonce: string;
+  /** A bundle or a document, as text. */
+  readonly evidence: string;
+}
+
+/**
+ * Reads a request for verification. Throws `service.media-type`, `service.body-too-large`,
+ * `service.body-invalid`.
+ */
+export async function readVerificationRequest(
+  request: Request,
+  maxBytes: number,
+): Promise<VerificationRequest> {
+  const type = request.headers.get('content-type') ?? '';
+  if (!/^application\/json\s*(;|$)/i.test(type))
+    throw new ToolError('service.media-type', { expected: 'application/json' });
+  const bytes = await readBytes(request, maxBytes);
+  let json: unknown;
+  try {
+    json = JSON.parse(new TextDecoder('utf-8', { fatal: true }).decode(bytes));
+  } catch (cause) {
+    throw new ToolError('service.body-invalid', { expected: 'JSON', cause });
+  }
+  if (typeof json !== 'object' || json === null || Array.isArray(json))
+    throw new ToolError('service.body-invalid', { expected: 'an object' });
+  const { audience, nonce, evidence, ...others } = json as Readonly<Record<string, unknown>>;
+  if (Object.keys(others).length > 0)
+    throw new ToolError('service.body-invalid', { expected: 'only audience, nonce and evidence' });
+  if (audience !== undefined && typeof audience !== 'string')
+    throw new ToolError('service.body-invalid', { expected: 'audience as text' });
+  if (typeof nonce !== 'string')
+    throw new ToolError('service.body-invalid', { expected: 'nonce as hex text' });
+  return { audience, nonce, evidence: textOf(evidence) };
+}
+
+/** As text it crosses into a worker cheaply, however deep somebody nested it. */
+function textOf(evidence: unknown): string {
+  if (typeof evidence === 'string' && evidence !== '') return evidence;
+  if (typeof evidence === 'object' && evidence !== null && !Array.isArray(evidence))
+    try {
+      return JSON.stringify(evidence);
+    } catch (cause) {
+      throw new ToolError('service.body-invalid', { expected: 'evidence of JSON data', cause });
+    }
+  throw new ToolError('service.body-invalid', { expected: 'evidence as text or object' });
+}
+
+async function readBytes(request: Request, maxBytes: number): Promise<Uint8Array> {
+  const tooLarge = (): ToolError =>
+    new ToolError('service.body-too-large', { expected: `at most ${maxBytes} bytes` });
+  if (Number(request.headers.get('content-length') ?? 0) > maxBytes) throw tooLarge();
+  if (request.body === null) return new Uint8Array(0);
+  const reader = request.body.getReader();
+  const chunks: Uint8Array[] = [];
+  let length = 0;
+  try {
+    for (;;) {
+      const { done, value } = await reader.read();
+      if (done) return concatBytes(...chunks);
+      length += value.length;
+      if (length > maxBytes) throw tooLarge();
+      chunks.push(value);
+    }
+  } catch (cause) {
+    reader.cancel().catch(() => undefined);
+    if (cause instanceof ToolError) throw cause;
+    throw new ToolError('service.body-invalid', { expected: 'a whole body', cause });
+  }
+}

@@ -1,0 +1,273 @@
+import { inspectAttestation, type VerifyOptions } from 'tee-verify';
+import { decodeHex, encodeHex } from 'tee-verify/bytes';
+import { issueResult } from 'tee-verify/result';
+import { ToolError } from '../common/tool-error.js';
+import { Metrics } from './metrics.js';
+import { openApiDocument } from './openapi.js';
+import { type Problem, problemOf, rejection } from './problem.js';
+import { readVerificationRequest } from './read-body.js';
+import { ROUTES, type Route } from './routes.js';
+import type {
+  VerifierHandler,
+  VerifierHandlerOptions,
+  VerifierPolicy,
+} from './verifier-options.js';
+
+const DEFAULT_MAX_BODY_BYTES = 1_572_864;
+const DEFAULT_TIMEOUT_MS = 10_000;
+const DEFAULT_MAX_CONCURRENT = 256;
+const READY_TIMEOUT_MS = 2000;
+const JSON_TYPE = 'application/json';
+const PROBLEM_TYPE = 'application/problem+json';
+
+/** What a request turned out to be, for log and metrics. */
+interface Outcome {
+  readonly response: Response;
+  readonly code?: string | undefined;
+  readonly audience?: string | undefined;
+}
+
+/**
+ * A verifier as a Web-standard handler: `(Request) => Promise<Response>`, for Node, Deno, Bun,
+ * workers and Lambda alike. Without state but for the store of the challenges: run as many as are
+ * needed. The paths are in `/openapi.json`; errors are RFC 9457 problems with a stable `code`.
+ * TypeError for options that cannot be used.
+ */
+export function createVerifierHandler(options: VerifierHandlerOptions): VerifierHandler {
+  return new Verifier(options).handler();
+}
+
+class Verifier {
+  readonly #options: VerifierHandlerOptions;
+  readonly #policies: ReadonlyMap<string, VerifierPolicy>;
+  readonly #metrics = new Metrics();
+  readonly #maxBodyBytes: number;
+  readonly #timeoutMs: number;
+  readonly #maxConcurrent: number;
+  readonly #openApi: string;
+  readonly #jwks: string;
+  #draining = false;
+
+  constructor(options: VerifierHandlerOptions) {
+    this.#options = { ...options };
+    const { policies, signer, otherPublicKeys = [] } = options;
+    this.#policies = new Map(policies.map((policy) => [policy.audience, { ...policy }]));
+    if (policies.length === 0 || this.#policies.size !== policies.length)
+      throw new TypeError('policies must be one or more, each for another audience');
+    for (const { audience, manifest } of policies)
+      if (typeof audience !== 'string' || audience === '' || manifest === undefined)
+        throw new TypeError('a policy has an audience and a manifest');
+    this.#maxBodyBytes = positive('maxBodyBytes', options.maxBodyBytes ?? DEFAULT_MAX_BODY_BYTES);
+    this.#timeoutMs = positive('timeoutMs', options.timeoutMs ?? DEFAULT_TIMEOUT_MS);
+    this.#maxConcurrent = positive(
+      'maxConcurrent',
+      options.maxConcurrent ?? DEFAULT_MAX_CONCURRENT,
+    );
+    const keys = [
+      ...(signer.publicJwk === undefined ? [] : [signer.publicJwk]),
+      ...otherPublicKeys,
+    ];
+    if (keys.length === 0) throw new TypeError('the signer must know its public key');
+    if (keys.some(({ d, k }) => d !== undefined || k !== undefined))
+      throw new TypeError('the JWK set is public: no private key belongs into it');
+    this.#jwks = JSON.stringify({ keys });
+    this.#openApi = JSON.stringify(openApiDocument(this.#maxBodyBytes));
+  }
+
+  handler(): VerifierHandler {
+    return Object.assign((request: Request) => this.#handle(request), {
+      drain: () => {
+        this.#draining = true;
+      },
+      maxBodyBytes: this.#maxBodyBytes,
+    });
+  }
+
+  async #handle(request: Request): Promise<Response> {
+    const startedMs = performance.now();
+    const requestId = globalThis.crypto.randomUUID();
+    const { pathname, searchParams } = new URL(request.url);
+    const route = Object.hasOwn(ROUTES, pathname) ? (pathname as Route) : undefined;
+    let outcome: Outcome;
+    let failure: unknown;
+    try {
+      outcome = await this.#answer(request, route, searchParams, startedMs);
+    } catch (error) {
+      const problem = problemOf(error) ?? problemOf(new ToolError('service.internal'));
+      if (problemOf(error) === undefined) failure = error;
+      outcome = problemOutcome(problem as Problem);
+    }
+    const { response, code, audience } = outcome;
+    response.headers.set('x-request-id', requestId);
+    this.#metrics.request(route ?? 'other', response.status);
+    const { status } = response;
+    this.#options.log?.({
+      time: new Date().toISOString(),
+      level: failure !== undefined ? 'error' : status >= 500 ? 'warn' : 'info',
+      event: failure === undefined ? 'request' : 'failure',
+      requestId,
+      method: METHODS.has(request.method) ? request.method : 'other',
+      route: route ?? 'other',
+      status,
+      durationMs: Math.round((performance.now() - startedMs) * 1000) / 1000,
+      ...(code !== undefined && { code }),
+      ...(audience !== undefined && { audience }),
+      ...(failure !== undefined && {
+        error: failure instanceof Error ? failure.message : String(failure),
+      }),
+    });
+    return response;
+  }
+
+  async #answer(
+    request: Request,
+    route: Route | undefined,
+    query: URLSearchParams,
+    startedMs: number,
+  ): Promise<Outcome> {
+    if (route === undefined) throw new ToolError('service.not-found');
+    if (request.method !== ROUTES[route]) {
+      const outcome = problemOutcome(
+        problemOf(new ToolError('service.method-not-allowed')) as Problem,
+      );
+      outcome.response.headers.set('allow', ROUTES[route]);
+      return outcome;
+    }
+    switch (route) {
+      case '/healthz':
+        return { response: json(200, '{"status":"ok"}') };
+      case '/readyz':
+        return this.#ready();
+      case '/metrics':
+        return { response: text(this.#metrics.text()) };
+      case '/openapi.json':
+        return { response: json(200, this.#openApi, 'public, max-age=300') };
+      case '/.well-known/jwks.json':
+        return { response: json(200, this.#jwks, 'public, max-age=300') };
+    }
+    const waitSeconds = await this.#options.rateLimit?.(request, route);
+    if (waitSeconds !== undefined) {
+      const problem = problemOf(new ToolError('service.rate-limited')) as Problem;
+      return problemOutcome({ ...problem, retryAfterSeconds: Math.ceil(waitSeconds) });
+    }
+    if (route === '/v1/challenge') return this.#challenge(query.get('audience') ?? undefined);
+    if (this.#metrics.inFlight >= this.#maxConcurrent) throw new ToolError('service.overloaded');
+    this.#metrics.inFlight++;
+    const work = this.#result(request, startedMs).finally(() => {
+      this.#metrics.inFlight--;
+    });
+    return withTimeout(work, this.#timeoutMs, () => new ToolError('service.timeout'));
+  }
+
+  async #ready(): Promise<Outcome> {
+    if (this.#draining) throw new ToolError('service.draining');
+    const { store } = this.#options.challenges;
+    try {
+      await withTimeout(
+        store.check?.() ?? Promise.resolve(),
+        READY_TIMEOUT_MS,
+        () => new ToolError('service.timeout'),
+      );
+    } catch (error) {
+      throw problemOf(error) === undefined ? new ToolError('service.overloaded') : error;
+    }
+    return { response: json(200, '{"status":"ready"}') };
+  }
+
+  #policy(audience: string | undefined): VerifierPolicy {
+    const [only] = this.#policies.values();
+    const policy =
+      audience !== undefined
+        ? this.#policies.get(audience)
+        : this.#policies.size === 1
+          ? only
+          : undefined;
+    if (policy === undefined) throw new ToolError('service.audience-unknown');
+    return policy;
+  }
+
+  #challenge(wanted: string | undefined): Outcome {
+    const { audience } = this.#policy(wanted);
+    const { nonce, expiresAtMs } = this.#options.challenges.issue(audience);
+    this.#metrics.challenge();
+    const body = {
+      nonce: encodeHex(nonce),
+      audience,
+      expiresAt: new Date(expiresAtMs).toISOString(),
+    };
+    return { response: json(200, JSON.stringify(body)), audience };
+  }
+
+  /** Evidence in, result out. The challenge is used up before anything expensive is done. */
+  async #result(request: Request, startedMs: number): Promise<Outcome> {
+    const given = await readVerificationRequest(request, this.#maxBodyBytes);
+    const { audience, manifest, manifestKeys, requireQuote } = this.#policy(given.audience);
+    const { challenges, signer, issuer, resultLifetimeSeconds } = this.#options;
+    const done = (code: string): void =>
+      this.#metrics.result(code, (performance.now() - startedMs) / 1000);
+    await challenges.consume(given.nonce, audience);
+    const options: VerifyOptions = {
+      ...this.#options.verifyOptions,
+      nonce: decodeHex(given.nonce) as Uint8Array,
+      ...(manifestKeys !== undefined && { manifestKeys }),
+      ...(requireQuote !== undefined && { requireQuote }),
+    };
+    const inspect = this.#options.inspect ?? inspectAttestation;
+    const report = await inspect(given.evidence, manifest, options);
+    if (report.verdict !== 'verified') {
+      const problem = rejection(report);
+      done(problem.code);
+      return { ...problemOutcome(problem), audience };
+    }
+    const token = await issueResult(report, signer, {
+      audience,
+      ...(issuer !== undefined && { issuer }),
+      ...(resultLifetimeSeconds !== undefined && { lifetimeSeconds: resultLifetimeSeconds }),
+    });
+    done('verified');
+    return { response: json(200, JSON.stringify({ token })), audience, code: 'verified' };
+  }
+}
+
+const METHODS: ReadonlySet<string> = new Set(['GET', 'POST', 'PUT', 'DELETE', 'HEAD', 'OPTIONS']);
+
+function json(status: number, body: string, cache = 'no-store'): Response {
+  return new Response(body, { status, headers: headers(JSON_TYPE, cache) });
+}
+
+function text(body: string): Response {
+  return new Response(body, { headers: headers('text/plain; version=0.0.4; charset=utf-8') });
+}
+
+function problemOutcome({ retryAfterSeconds, ...problem }: Problem): Outcome {
+  const { status, code } = problem;
+  const response = new Response(JSON.stringify(problem), {
+    status,
+    headers: headers(PROBLEM_TYPE),
+  });
+  if (retryAfterSeconds !== undefined)
+    response.headers.set('retry-after', String(retryAfterSeconds));
+  return { response, code };
+}
+
+function headers(type: string, cache = 'no-store'): Record<string, string> {
+  return { 'content-type': type, 'cache-control': cache, 'x-content-type-options': 'nosniff' };
+}
+
+async function withTimeout<T>(work: Promise<T>, ms: number, error: () => Error): Promise<T> {
+  let timer: ReturnType<typeof setTimeout> | undefined;
+  const late = new Promise<never>((_, reject) => {
+    timer = setTimeout(() => reject(error()), ms);
+  });
+  try {
+    return await Promise.race([work, late]);
+  } finally {
+    clearTimeout(timer);
+  }
+}
+
+function positive(name: string, value: number): number {
+  if (!Number.isSafeInteger(value) || value < 1)
+    throw new TypeError(`${name} must be a whole number, 1 or more`);
+  return value;
+}
