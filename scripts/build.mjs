@@ -38,7 +38,7 @@ const started = performance.now();
 const NODE = /^node:/;
 const SDK_DEPENDENCIES = /^(@noble\/|jose($|\/))/;
 const TOOLS_DEPENDENCIES =
-  /^(tee-verify|@noble\/|jose|cbor-x|commander|cli-progress|@peculiar\/|reflect-metadata|redis$|@aws-sdk\/)/;
+  /^(tee-verify|@noble\/|jose|cbor-x|commander|cli-progress|fflate|@peculiar\/|reflect-metadata|redis$|@aws-sdk\/)/;
 
 /** The rollup runs. Entries of one run share chunks: an error class is one class in all of them. */
 const BUNDLES = [

@@ -42,6 +42,8 @@ export const PAGES = [
     out: 'dist/page',
     weigh: 'build/size/page.txt',
   },
+  // Not shipped: the page of npm run demo:web.
+  { entry: 'browser/demo/live.ts', html: 'browser/demo/index.html', out: 'build/demo-web' },
 ];
 
 /** Entries of tee-tools; `tools/dist` is the `dist` of that package. */
@@ -52,6 +54,8 @@ export const TOOLS_ENTRIES = [
   { source: 'tools/simulator/index.ts', output: 'tools/dist/simulator.js', subpath: './simulator' },
   { source: 'tools/image/cli.ts', output: 'tools/dist/tee-image.js', bin: 'tee-image' },
   { source: 'tools/image/index.ts', output: 'tools/dist/image.js', subpath: './image' },
+  { source: 'tools/eif/cli.ts', output: 'tools/dist/tee-eif.js', bin: 'tee-eif' },
+  { source: 'tools/eif/index.ts', output: 'tools/dist/eif.js', subpath: './eif' },
   { source: 'tools/service/cli.ts', output: 'tools/dist/tee-verifier.js', bin: 'tee-verifier' },
   { source: 'tools/service/index.ts', output: 'tools/dist/service.js', subpath: './service' },
   {

@@ -177,6 +177,72 @@ const TABLE = {
     'the service cannot listen at this address',
     'Choose another port, or stop what uses it.',
   ],
+
+  // Building and signing enclave images.
+  'build.file-unsupported': [
+    'the folder holds something that does not belong into an image',
+    'Leave out devices, sockets and pipes: the kernel makes /dev itself.',
+  ],
+  'build.name-invalid': [
+    'a name cannot stand in a ramdisk',
+    'Rename it: the kernel would skip it or stop reading there.',
+  ],
+  'build.file-too-large': [
+    'a file is too large for a ramdisk',
+    'The format has 32 bits for the size; split the file.',
+  ],
+  'build.entry-duplicate': ['a name stands twice in a ramdisk', 'Leave one of them out.'],
+  'build.input-changed': [
+    'an input changed while it was read',
+    'Build again when nothing writes there any more.',
+  ],
+  'build.entrypoint-invalid': [
+    'the entrypoint or the environment cannot be used',
+    'Pass the program and each argument with --entrypoint, and --env NAME=value.',
+  ],
+  'build.command-line': [
+    'the kernel command line cannot be used',
+    'Pass one line of text with --cmdline.',
+  ],
+  'build.kernel-config': [
+    'the kernel configuration cannot be read',
+    'Pass the .config that the kernel was built with.',
+  ],
+  'build.too-many-sections': [
+    'the image would have no ramdisk, or more sections than the format allows',
+    'Pass 1 to 28 ramdisks.',
+  ],
+  'signing.key-invalid': [
+    'the private key cannot sign images',
+    'Pass PEM (PKCS#8 or SEC 1, not encrypted) with a key on P-256, P-384 or P-521.',
+  ],
+  'signing.key-mismatch': [
+    'the private key does not belong to the certificate',
+    'Pass the certificate that was issued for this key.',
+  ],
+
+  // Unpacking ramdisks.
+  'ramdisk.unsupported': [
+    'the ramdisk has a form that is not unpacked',
+    'Cpio (newc) is, plain or compressed by gzip. Take the ramdisk itself and its own tool.',
+  ],
+  'ramdisk.malformed': [
+    'the ramdisk cannot be read',
+    'It is not a cpio archive (newc), or was damaged.',
+  ],
+  'ramdisk.truncated': ['the ramdisk ends early', 'The archive was cut.'],
+  'ramdisk.too-large': [
+    'the ramdisk unpacks to more than allowed',
+    'Raise --max-bytes if you trust the image.',
+  ],
+  'ramdisk.path-escape': [
+    'a name in the ramdisk leads out of it, or through something that is no folder',
+    'Nothing was written. Do not trust this image.',
+  ],
+  'ramdisk.duplicate': [
+    'a name stands twice in the ramdisk',
+    'Which one counts depends on the reader. Do not trust this image.',
+  ],
 } as const;
 
 /** A stable code of the tools, e.g. `transport.timeout`. */
