@@ -63,7 +63,11 @@ const BREAK = 0xff;
  * Indefinite-length arrays and maps are read, because NitroTPM writes them.
  * Throws `cbor.*`. Why this is not a library: docs/decisions/0002.
  */
-export function decodeCbor(bytes: Uint8Array, what: string, maxItems: number = MAX_ITEMS): CborValue {
+export function decodeCbor(
+  bytes: Uint8Array,
+  what: string,
+  maxItems: number = MAX_ITEMS,
+): CborValue {
   const decoder = new CborDecoder(bytes, what, maxItems);
   const value = decoder.item(0);
   decoder.end();
