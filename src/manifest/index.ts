@@ -3,6 +3,10 @@ export type { ManifestReport, ManifestTrustSource } from '../result/manifest-rep
 export { SIGNED_MANIFEST_CODES, type SignedManifestCode } from '../result/signed-manifest-codes.js';
 export type { JwsAlgorithm, Signer } from '../result/signer.js';
 export { createSigner, type SignerOptions } from './create-signer.js';
+export {
+  describeSignedManifest,
+  type SignedManifestDescription,
+} from './describe-signed-manifest.js';
 export { type ManifestInput, parseManifest } from './parse-manifest.js';
 export type {
   ManifestEvent,

@@ -2,6 +2,7 @@ import { Command } from 'commander';
 import { reportError } from './cli-outcome.js';
 import { diffCommand } from './diff-command.js';
 import { eventlogCommand } from './eventlog-command.js';
+import { manifestCommand } from './manifest-command.js';
 import { measureCommand } from './measure-command.js';
 
 const program = new Command('tee-image')
@@ -10,7 +11,7 @@ const program = new Command('tee-image')
   .showHelpAfterError('(--help explains the options)')
   .enablePositionalOptions();
 
-for (const command of [measureCommand(), eventlogCommand(), diffCommand()])
+for (const command of [measureCommand(), eventlogCommand(), diffCommand(), manifestCommand()])
   program.addCommand(command.copyInheritedSettings(program));
 
 // commander would exit by itself; output that is still on its way would be cut.

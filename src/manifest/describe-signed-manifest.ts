@@ -1,0 +1,51 @@
+import { decodeBase64 } from '../bytes/base64.js';
+import type { Bytes } from '../bytes/bytes.js';
+import { AttestationError } from '../result/attestation-error.js';
+import { parseJws } from './parse-jws.js';
+
+/** What a signed manifest says of itself; nothing of it is verified. */
+export interface SignedManifestDescription {
+  readonly verified: false;
+  /** The manifest's bytes. */
+  readonly payload: Bytes;
+  /** The protected header of each signature. */
+  readonly signatures: readonly Readonly<Record<string, unknown>>[];
+}
+
+/**
+ * Takes a signed manifest apart without verifying anything, for looking at it. Throws
+ * `manifest.signature-invalid` and `manifest.malformed`.
+ */
+export function describeSignedManifest(input: string | object): SignedManifestDescription {
+  const { payload, signatures } = parseJws(input);
+  return {
+    verified: false,
+    payload: decode(payload, 'the payload'),
+    signatures: signatures.map(({ protected: header }) => readHeader(header)),
+  };
+}
+
+function readHeader(encoded: string): Readonly<Record<string, unknown>> {
+  const bytes = decode(encoded, 'a protected header');
+  try {
+    const json: unknown = JSON.parse(new TextDecoder('utf-8', { fatal: true }).decode(bytes));
+    if (typeof json === 'object' && json !== null && !Array.isArray(json))
+      return json as Readonly<Record<string, unknown>>;
+  } catch {
+    // Said below.
+  }
+  throw new AttestationError('manifest.signature-invalid', {
+    expected: 'a protected header of JSON',
+    actual: 'something else',
+  });
+}
+
+function decode(encoded: string, what: string): Bytes {
+  const bytes = decodeBase64(encoded);
+  if (bytes === undefined)
+    throw new AttestationError('manifest.signature-invalid', {
+      expected: `${what} in base64url`,
+      actual: 'something else',
+    });
+  return bytes;
+}
