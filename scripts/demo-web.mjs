@@ -87,7 +87,8 @@ async function readNonce(request) {
 
 async function respond(request, response) {
   const url = new URL(request.url ?? '/', 'http://localhost');
-  const machine = MACHINES[url.searchParams.get('machine') ?? 'genuine'];
+  const name = url.searchParams.get('machine') ?? 'genuine';
+  const machine = Object.hasOwn(MACHINES, name) ? MACHINES[name] : undefined;
   const send = (status, type, body) => {
     response.writeHead(status, {
       'content-type': type,
