@@ -1,7 +1,7 @@
 import { type ChildProcess, spawn } from 'node:child_process';
 import {
-  chmodSync,
   existsSync,
+  mkdirSync,
   mkdtempSync,
   readdirSync,
   readFileSync,
@@ -200,9 +200,10 @@ describe.skipIf(!built)('tee-attest', () => {
     expect(bad.stdout.toString()).toMatch(/^FAILED +device/m);
   });
   it.skipIf(process.getuid?.() === 0)('says that it may not open the device', async () => {
-    const path = file('device', '');
-    chmodSync(path, 0);
-    const { status, stderr } = await runNode([ATTEST, '--nonce', NONCE, '--tpm', path]);
+    const closed = file('closed');
+    mkdirSync(closed, { mode: 0 });
+    const device = join(closed, 'tpm0');
+    const { status, stderr } = await runNode([ATTEST, '--nonce', NONCE, '--tpm', device]);
     expect([status, stderr.includes('transport.permission')]).toEqual([1, true]);
   });
 });

@@ -1,5 +1,5 @@
-import { constants } from 'node:fs';
-import { type FileHandle, open } from 'node:fs/promises';
+import { constants, type Stats } from 'node:fs';
+import { type FileHandle, open, stat } from 'node:fs/promises';
 import { type Bytes, copyBytes } from 'tee-verify/bytes';
 import type { ToolCode } from '../../common/codes.js';
 import { ToolError } from '../../common/tool-error.js';
@@ -46,18 +46,20 @@ export function pendingDeviceOperations(): number {
 }
 
 /**
- * Opens a TPM device, e.g. `/dev/tpmrm0`: one write per command, one read per response.
+ * Opens a TPM device, e.g. `/dev/tpmrm0`: one write per command, one read per response. Anything
+ * but a character device is refused before a byte is written to it.
  * @throws ToolError `transport.not-found`, `transport.permission`, `transport.busy`, `transport.io`
  */
 export async function openDeviceTransport(
   path: string,
   options: DeviceTransportOptions = {},
 ): Promise<TpmTransport> {
-  const openFile = options.openFile ?? openReadWrite;
+  const openFile = options.openFile ?? openCharacterDevice;
   let file: DeviceFile;
   try {
     file = await openFile(path);
   } catch (cause) {
+    if (cause instanceof ToolError) throw cause;
     throw deviceError(cause, `opening ${path}`);
   }
   return new DeviceTransport(path, file, options);
@@ -140,8 +142,43 @@ class DeviceTransport implements TpmTransport {
   }
 }
 
-async function openReadWrite(path: string): Promise<FileHandle> {
-  return await open(path, constants.O_RDWR);
+/**
+ * Opens a character device. A command written to a file would overwrite it, and a pipe would take
+ * it and never answer. Looked at before opening, because opening can have effects of its own, and
+ * again afterwards: the name may have been given to something else. `inspect` is for tests.
+ */
+export async function openCharacterDevice(
+  path: string,
+  inspect: (path: string) => Promise<Stats> = stat,
+): Promise<FileHandle> {
+  checkIsDevice(await inspect(path), path);
+  const file = await open(path, constants.O_RDWR | constants.O_NOCTTY);
+  try {
+    checkIsDevice(await file.stat(), path);
+    return file;
+  } catch (error) {
+    await file.close();
+    throw error;
+  }
+}
+
+function checkIsDevice(found: Stats, path: string): void {
+  if (found.isCharacterDevice()) return;
+  throw new ToolError('transport.not-found', {
+    expected: 'a character device',
+    actual: `${kindOf(found)} at ${path}`,
+    hint: found.isSocket()
+      ? `Write unix:${path} for a TPM that listens at a socket.`
+      : 'Name a TPM device such as /dev/tpmrm0, tcp:host:port or unix:path. Nothing was written.',
+  });
+}
+
+function kindOf(found: Stats): string {
+  if (found.isFile()) return 'a regular file';
+  if (found.isDirectory()) return 'a folder';
+  if (found.isFIFO()) return 'a pipe';
+  if (found.isSocket()) return 'a socket';
+  return 'a block device';
 }
 
 function deviceError(cause: unknown, doing: string): ToolError {

@@ -1,10 +1,13 @@
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { execFileSync } from 'node:child_process';
+import { mkdirSync, mkdtempSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
+import { stat } from 'node:fs/promises';
 import { createServer, type Server, type Socket } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { afterEach, describe, expect, it } from 'vitest';
+import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import {
   type DeviceFile,
+  openCharacterDevice,
   openDeviceTransport,
   pendingDeviceOperations,
 } from './device-transport.js';
@@ -71,17 +74,63 @@ describe('device transport', () => {
       code: 'transport.not-found',
     });
   });
-  it('refuses a file that answers nothing like a TPM', async () => {
-    const folder = mkdtempSync(join(tmpdir(), 'tpm-'));
-    try {
-      writeFileSync(join(folder, 'file'), '');
-      const transport = await openTransport(join(folder, 'file'), { timeoutMs: 1000 });
-      await expect(transport.exchange(COMMAND, { timeoutMs: 1000 })).rejects.toMatchObject({
-        code: 'tpm.response-malformed',
-      });
-    } finally {
+  describe('refuses what is no device, and leaves it as it is', () => {
+    const text = 'root:x:0:0:root:/root:/bin/sh\n';
+    let folder: string;
+    beforeEach(() => {
+      folder = mkdtempSync(join(tmpdir(), 'tpm-'));
+      writeFileSync(join(folder, 'file'), text);
+      symlinkSync('file', join(folder, 'link'));
+      mkdirSync(join(folder, 'folder'));
+      execFileSync('mkfifo', [join(folder, 'pipe')]);
+    });
+    afterEach(() => {
+      expect(readFileSync(join(folder, 'file'), 'utf8')).toBe(text);
       rmSync(folder, { recursive: true });
-    }
+    });
+    const start = async (path: string): Promise<unknown> =>
+      (await openTransport(path, { timeoutMs: 500 })).exchange(COMMAND, { timeoutMs: 500 });
+
+    // The mistake: --tpm and --out mixed up. The command would overwrite the file's first bytes.
+    it.each([
+      ['file', 'a regular file'],
+      ['link', 'a regular file'],
+      ['folder', 'a folder'],
+      ['pipe', 'a pipe'],
+    ])('a %s', async (name, kind) => {
+      await expect(start(join(folder, name))).rejects.toMatchObject({
+        code: 'transport.not-found',
+        actual: `${kind} at ${join(folder, name)}`,
+      });
+    });
+    it('a socket, and says how to name it', async () => {
+      const path = join(folder, 'socket');
+      const listener = createServer();
+      await new Promise<void>((resolve) => listener.listen(path, resolve));
+      try {
+        await expect(start(path)).rejects.toMatchObject({
+          code: 'transport.not-found',
+          hint: expect.stringContaining(`unix:${path}`),
+        });
+      } finally {
+        listener.close();
+      }
+    });
+    // The attacker: turns a link in a folder of his after it was looked at.
+    it('a file that took the place of a device after the first look', async () => {
+      const openFile = (path: string): Promise<DeviceFile> =>
+        openCharacterDevice(path, () => stat('/dev/null'));
+      await expect(openDeviceTransport(join(folder, 'file'), { openFile })).rejects.toMatchObject({
+        code: 'transport.not-found',
+        expected: 'a character device',
+      });
+    });
+  });
+  it('refuses a device that answers nothing like a TPM', async () => {
+    const transport = await openTransport('/dev/null', { timeoutMs: 1000 });
+    await expect(transport.exchange(COMMAND, { timeoutMs: 1000 })).rejects.toMatchObject({
+      code: 'tpm.response-malformed',
+    });
   });
   it.each<[string, Partial<DeviceFile>, string]>([
     ['a part of the command taken', { write: async () => ({ bytesWritten: 3 }) }, 'transport.io'],
