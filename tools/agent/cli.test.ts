@@ -11,7 +11,7 @@ import {
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { inspectAttestation } from 'tee-verify';
-import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
 import { parseFault } from '../simulator/faults.js';
 import { type ListeningSimulator, listen } from '../simulator/socket-server.js';
 import { createSimulator, type TpmSimulator } from '../simulator/tpm-simulator.js';
@@ -171,6 +171,66 @@ describe.skipIf(!built)('tee-attest', () => {
     expect(stderr).toContain('attest.interrupted');
     expect(simulator.inventory()).toEqual({ transient: [], sessions: [], nvIndices: [] });
   });
+  describe('output that nobody takes', () => {
+    const attest = (redirection: string): Promise<Outcome> =>
+      runShell(`"$@" ${redirection}`, [
+        process.execPath,
+        ATTEST,
+        ...['--nonce', NONCE, '--session', 'password', '--tpm', listening.address],
+      ]);
+    beforeEach(() => simulator.clearFaults());
+
+    // The mistake: a full disk. A stack trace, or half a bundle and exit status 0.
+    it('a full device', async () => {
+      const { status, stderr } = await attest('> /dev/full');
+      expect(stderr).toMatch(/^tee-attest: file\.unwritable: .*ENOSPC at standard output.*\n$/);
+      expect(status).toBe(2);
+    });
+    it('a full disk, on which the first part still fits', async () => {
+      const part = file('part');
+      const { status, stderr } = await runShell('ulimit -f 2; f=$1; shift; "$@" > "$f"', [
+        part,
+        process.execPath,
+        ATTEST,
+        ...['--nonce', NONCE, '--session', 'password', '--tpm', listening.address],
+      ]);
+      expect(stderr).toMatch(/^tee-attest: file\.unwritable: .*EFBIG at standard output.*\n$/);
+      expect(status).toBe(2);
+      rmSync(part);
+    });
+    it('a disk that is full when a file is to be replaced', async () => {
+      const out = file('kept.json', 'old');
+      const { status, stderr } = await runShell('ulimit -f 2; "$@"', [
+        process.execPath,
+        ATTEST,
+        ...['--nonce', NONCE, '--session', 'password', '--tpm', listening.address, '--out', out],
+      ]);
+      expect([status, stderr.includes('EFBIG')]).toEqual([2, true]);
+      expect(readFileSync(out, 'utf8')).toBe('old');
+    });
+    it('a reader that went away', async () => {
+      const { status, stderr } = await attest('| true; echo $PIPESTATUS >&2');
+      expect([status, stderr]).toEqual([0, '1\n']);
+    });
+    it('standard error that is full', async () => {
+      const { status } = await runShell('"$@" 2> /dev/full', [process.execPath, ATTEST]);
+      expect(status).toBe(2);
+    });
+    it('a report of doctor on a full device', async () => {
+      const { status, stderr } = await runShell('"$@" > /dev/full', [
+        process.execPath,
+        ATTEST,
+        ...['doctor', '--tpm', listening.address, '--event-log', '/dev/null'],
+      ]);
+      expect(stderr).toMatch(/^tee-attest: file\.unwritable: .*ENOSPC.*\n$/);
+      expect(status).toBe(2);
+    });
+    it('writes to what the shell opens for it', async () => {
+      const { status, stdout, stderr } = await attest('--out >(cat) | cat');
+      expect([status, stderr]).toEqual([0, '']);
+      await check(stdout.toString());
+    });
+  });
   it('explains itself', async () => {
     const { status, stdout } = await runNode([ATTEST, '--help']);
     expect(status).toBe(0);
@@ -264,14 +324,28 @@ describe.skipIf(!built)('tee-simulator', () => {
   });
 });
 
+/** Runs a line of bash with arguments, as a person's shell would. */
+function runShell(line: string, args: readonly string[]): Promise<Outcome> {
+  return runCommand('bash', ['-c', line, 'bash', ...args]);
+}
+
 /** Not spawnSync: the simulator answers in this very process. */
 function runNode(
   args: readonly string[],
   input?: Uint8Array,
   kill?: (child: ChildProcess) => void,
 ): Promise<Outcome> {
+  return runCommand(process.execPath, args, input, kill);
+}
+
+function runCommand(
+  command: string,
+  args: readonly string[],
+  input?: Uint8Array,
+  kill?: (child: ChildProcess) => void,
+): Promise<Outcome> {
   return new Promise((resolve, reject) => {
-    const child = spawn(process.execPath, args);
+    const child = spawn(command, args);
     const stdout: Buffer[] = [];
     let stderr = '';
     child.stdout.on('data', (chunk: Buffer) => stdout.push(chunk));

@@ -149,6 +149,8 @@ async function runAttest(flags: AttestFlags): Promise<void> {
       onProgress: (doing) => progress.show(doing),
     });
     progress.clear();
+    // A pipe may wait for its reader for ever: from here on a signal simply ends the process.
+    stopListening();
     await writeOutput(
       flags.out,
       bundle === undefined ? document : `${JSON.stringify(bundle, null, 2)}\n`,

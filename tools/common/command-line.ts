@@ -1,9 +1,22 @@
 import { randomBytes } from 'node:crypto';
-import { constants } from 'node:fs';
-import { type FileHandle, open, rename, rm } from 'node:fs/promises';
+import { constants, fstatSync, type Stats, writeFileSync } from 'node:fs';
+import {
+  type FileHandle,
+  open,
+  readlink,
+  realpath,
+  rename,
+  rm,
+  stat,
+  writeFile,
+} from 'node:fs/promises';
+import { basename, dirname, isAbsolute, join } from 'node:path';
 import { CommanderError } from 'commander';
 import { concatBytes } from 'tee-verify/bytes';
 import { ToolError } from './tool-error.js';
+
+// As many as Linux follows.
+const MAX_LINKS = 40;
 
 /** Exit status of the tools. */
 export const EXIT = { ok: 0, failed: 1, usage: 2, interrupted: 130 } as const;
@@ -48,46 +61,116 @@ async function readAll(
 }
 
 /**
- * Writes a whole file in one step (a reader never sees half of it), or standard output for `-`
- * and undefined.
+ * Writes a whole file, or standard output for `-` and undefined.
+ *
+ * A regular file is replaced in one step, so that a reader never sees half of it and a failure
+ * leaves the old content; links are followed, and an old file's mode is kept. A pipe or device is
+ * written as it is.
  * @throws ToolError `file.unwritable`
  */
 export async function writeOutput(
   path: string | undefined,
   bytes: Uint8Array | string,
 ): Promise<void> {
-  if (path === undefined || path === '-') {
-    await new Promise<void>((resolve, reject) => {
-      process.stdout.write(bytes, (error) => {
-        if (error == null) resolve();
-        else
-          reject(
-            new ToolError('file.unwritable', {
-              actual: describe(error, 'standard output'),
-              cause: error,
-            }),
-          );
-      });
-    });
+  if (path === undefined || path === '-' || path === '/dev/stdout') {
+    await writeStandardOutput(bytes);
     return;
   }
-  const temporary = `${path}.${randomBytes(6).toString('hex')}.tmp`;
   try {
-    const file = await open(
-      temporary,
-      constants.O_WRONLY | constants.O_CREAT | constants.O_EXCL,
-      0o644,
-    );
+    const found = await statIfThere(path);
+    const target = await followLinks(path);
+    const same = await statIfThere(target);
+    // What /dev/fd names may be open but no longer, or not, at a place of its own.
+    const isThere = found?.ino === same?.ino && found?.dev === same?.dev;
+    if (isThere && found?.isFile() !== false) await replaceFile(target, bytes, found);
+    else await writeFile(path, bytes);
+  } catch (cause) {
+    throw new ToolError('file.unwritable', { actual: describe(cause, path), cause });
+  }
+}
+
+async function writeStandardOutput(bytes: Uint8Array | string): Promise<void> {
+  const unwritable = (cause: unknown): ToolError =>
+    new ToolError('file.unwritable', { actual: describe(cause, 'standard output'), cause });
+  // Node's stream does not notice when only a part fits into a file (a full disk).
+  if (isRegularFile(process.stdout.fd)) {
     try {
+      writeFileSync(process.stdout.fd, bytes);
+    } catch (cause) {
+      throw unwritable(cause);
+    }
+    return;
+  }
+  await new Promise<void>((resolve, reject) => {
+    process.stdout.write(bytes, (error) => {
+      if (error == null) resolve();
+      // Later than the listener of tolerateClosedPipe, which ends the process with its own line.
+      else setImmediate(() => reject(unwritable(error)));
+    });
+  });
+}
+
+function isRegularFile(descriptor: number): boolean {
+  try {
+    return fstatSync(descriptor).isFile();
+  } catch {
+    return false;
+  }
+}
+
+async function statIfThere(path: string): Promise<Stats | undefined> {
+  try {
+    return await stat(path);
+  } catch (error) {
+    if ((error as { code?: unknown }).code === 'ENOENT') return undefined;
+    throw error;
+  }
+}
+
+/** Where a path leads, even when nothing is there yet. */
+async function followLinks(path: string): Promise<string> {
+  let target = path;
+  for (let count = 0; count < MAX_LINKS; count++) {
+    let link: string;
+    try {
+      link = await readlink(target);
+    } catch {
+      return target;
+    }
+    // Relative to the folder as it is, not as it is written: `..` may lead out of a link.
+    target = isAbsolute(link) ? link : join(await realpath(dirname(target)), link);
+  }
+  return path;
+}
+
+async function replaceFile(
+  path: string,
+  bytes: Uint8Array | string,
+  old: Stats | undefined,
+): Promise<void> {
+  const temporary = `${path}.${randomBytes(6).toString('hex')}.tmp`;
+  const flags = constants.O_WRONLY | constants.O_CREAT | constants.O_EXCL;
+  const mode = old === undefined ? 0o644 : old.mode & 0o777;
+  try {
+    const file = await open(temporary, flags, mode);
+    try {
+      if (old !== undefined) await keepOwnerAndMode(file, old);
       await file.writeFile(bytes);
     } finally {
       await file.close();
     }
     await rename(temporary, path);
-  } catch (cause) {
+  } catch (error) {
     await rm(temporary, { force: true }).catch(() => undefined);
-    throw new ToolError('file.unwritable', { actual: describe(cause, path), cause });
+    throw error;
   }
+}
+
+async function keepOwnerAndMode(file: FileHandle, old: Stats): Promise<void> {
+  const { uid, gid } = await file.stat();
+  // Only root may give files away; for others the file then belongs to who wrote it.
+  if (uid !== old.uid || gid !== old.gid) await file.chown(old.uid, old.gid).catch(() => undefined);
+  await file.chmod(old.mode & 0o777);
 }
 
 /** Prints an error as one line and gives the exit status that belongs to it. */
@@ -109,12 +192,20 @@ export function reportError(program: string, error: unknown): number {
   return isUsage ? EXIT.usage : EXIT.failed;
 }
 
-/** `tool --help | head` closes the pipe early: that is not an error of the tool. */
+/**
+ * Ends the process without a stack trace when standard output cannot be written. A reader that
+ * closes the pipe early (`tool --help | head`) is nothing to talk about; anything else, such as a
+ * full disk, is one line and exit status 2.
+ */
 export function tolerateClosedPipe(): void {
   process.stdout.on('error', (error: NodeJS.ErrnoException) => {
     if (error.code === 'EPIPE') process.exit(process.exitCode ?? EXIT.failed);
-    throw error;
+    const program = basename(process.argv[1] ?? 'tee-tools', '.js');
+    const actual = describe(error, 'standard output');
+    process.exit(reportError(program, new ToolError('file.unwritable', { actual, cause: error })));
   });
+  // Nobody is left to be told; the exit status still says it.
+  process.stderr.on('error', () => undefined);
 }
 
 /** A line on standard error that says what is being done; nothing when that is no terminal. */
