@@ -3,8 +3,9 @@ import { MEASUREMENT_CODES } from '../result/measurement-codes.js';
 import type { ByteSource } from './byte-source.js';
 import { normalizeCommandLine } from './command-line.js';
 import { type PeImage, type PeSection, readPeImage } from './pe-image.js';
+import { checkRelocations } from './relocations.js';
 import type { StubProfile, StubProfileName } from './stub-profiles.js';
-import { identifyStub, readText, selectSections, type UkiStub } from './uki.js';
+import { identifyStub, isStubSection, readText, selectSections, type UkiStub } from './uki.js';
 
 /** An image that firmware loads during a boot. */
 export interface BootImage {
@@ -40,8 +41,8 @@ const OTHER_ADDON_SECTIONS = ['.dtb', '.dtbauto', '.initrd', '.ucode'];
 /**
  * Reads the images of a boot: boot loaders before the UKI, the UKI, its addons behind it.
  *
- * Throws the codes of `readPeImage` and `identifyStub`, `uki.not-a-uki`, `uki.several`,
- * `uki.addon-unsupported`, `uki.section-duplicate`.
+ * Throws the codes of `readPeImage`, `identifyStub`, `checkRelocations` and `selectSections`,
+ * `uki.not-a-uki`, `uki.several`, `uki.addon-unsupported`.
  */
 export async function readBootChain(
   bootImages: readonly BootImage[],
@@ -58,6 +59,8 @@ export async function readBootChain(
       throw new AttestationError(MEASUREMENT_CODES['uki.several'], {
         actual: `${uki.name} and ${name}`,
       });
+    // Addons are read in memory like the UKI; of a boot loader only the file counts.
+    if (isUki || uki !== undefined) await checkRelocations(image, isStubSection);
     const role = isUki ? 'uki' : uki === undefined ? 'loader' : 'addon';
     const loaded: LoadedImage = { name, image, role };
     images.push(loaded);

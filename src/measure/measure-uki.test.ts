@@ -106,6 +106,8 @@ describe('measureUki', () => {
       { '.sdmagic': undefined, '.osrel': undefined },
       { '.sdmagic': asciiBytes('#### LoaderInfo: systemd-boot 252 ####') },
       { '.sdmagic': asciiBytes('junk'), '.osrel': osrel },
+      { '.sdmagic': new Uint8Array(), '.osrel': osrel },
+      { '.sdmagic': new Uint8Array(70_000).fill(0x61), '.osrel': osrel },
     ];
     for (const changes of others)
       await expect(measure(makeUki('', changes))).rejects.toEqual(fails('uki.stub-version'));
@@ -200,6 +202,53 @@ describe('measureUki', () => {
     await expect(measure(makePe([...old, ...profiles]))).rejects.toEqual(
       fails('uki.section-duplicate'),
     );
+  });
+
+  it('refuses names that stub 252 takes for another one', async () => {
+    const stranger = asciiBytes('taken for another one');
+    for (const name of ['.osrelZ', '.linuxZ', '.dtbauto', '.splash2', '.pcrsig2']) {
+      await expect(measure(makeUki('252', { [name]: stranger }))).rejects.toEqual(
+        fails('uki.section-name'),
+      );
+      // Later stubs compare whole names.
+      await expect(measure(makeUki('257', { [name]: stranger }))).resolves.toBeDefined();
+    }
+    await expect(measure(makeUki('252', { '.osre': stranger }))).resolves.toBeDefined();
+  });
+
+  it('refuses a second section of a name, also an empty one', async () => {
+    const duplicate = fails('uki.section-duplicate');
+    for (const version of ['252', '257', '262'])
+      for (const name of ['.osrel', '.cmdline', '.linux', '.sdmagic']) {
+        const sections = ukiSections(version);
+        const empty = { name, data: new Uint8Array() };
+        await expect(measure(makePe([...sections, empty]))).rejects.toEqual(duplicate);
+        await expect(measure(makePe([empty, ...sections]))).rejects.toEqual(duplicate);
+      }
+    const emptied = [
+      ...ukiSections('257'),
+      { name: '.profile', data: asciiBytes('ID=main') },
+      { name: '.cmdline', data: new Uint8Array() },
+    ];
+    await expect(measure(makePe(emptied))).rejects.toEqual(duplicate);
+  });
+
+  it('takes an empty section for none', async () => {
+    const empty = new Uint8Array();
+    const [one, two] = await Promise.all([
+      measure(makeUki('257', { '.uname': empty })),
+      measure(makeUki('257')),
+    ]);
+    expect(one.pcrs.get(11)).toBe(two.pcrs.get(11));
+  });
+
+  it('refuses sections that are mostly zeros in memory', async () => {
+    const sections = ukiSections('257').map((section) =>
+      section.name === '.osrel' || section.name === '.initrd'
+        ? { ...section, virtualSize: 10 * 1024 * 1024 }
+        : section,
+    );
+    await expect(measure(makePe(sections))).rejects.toEqual(fails('pe.limit-exceeded'));
   });
 
   it('refuses what depends on the machine or is ambiguous', async () => {

@@ -51,6 +51,29 @@ const MALFORMED: readonly (readonly [string, Uint8Array, string])[] = [
     'pe.section-overlap',
   ],
   [
+    'a section that copies file data over another one although VirtualSize is 0',
+    makePe([A, { ...B, virtualSize: 0, virtualAddress: 4096 }]),
+    'pe.section-overlap',
+  ],
+  [
+    'a section of VirtualSize 0 whose file data reaches beyond the image',
+    makePe([A, { ...B, virtualSize: 0 }], { sizeOfImage: 8192 }),
+    'pe.section-range',
+  ],
+  [
+    'a section over the headers in memory',
+    makePe([A, { ...B, virtualAddress: 0 }]),
+    'pe.section-overlap',
+  ],
+  [
+    '97 sections',
+    makePe(
+      Array.from({ length: 97 }, (_, i) => ({ name: `.${i}`, data: Uint8Array.of(1) })),
+      { headerBytes: 8192 },
+    ),
+    'pe.limit-exceeded',
+  ],
+  [
     'a gap between sections',
     makePe([A, { name: '.gap', data: new Uint8Array(512), rawSize: 0 }, B]),
     'pe.section-gap',

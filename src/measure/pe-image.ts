@@ -10,11 +10,13 @@ const CODES = {
   truncated: MEASUREMENT_CODES['pe.truncated'],
   trailing: MEASUREMENT_CODES['pe.malformed'],
 } as const;
-const MAX_SECTIONS = 256;
+/** As many as systemd-stub and Windows accept. */
+const MAX_SECTIONS = 96;
 const MAX_HEADER_BYTES = 1024 * 1024;
 /** How much larger a section may be in memory than in the file; the rest is zeros. */
 const MAX_ZEROS = 16 * 1024 * 1024;
 const SECURITY_DIRECTORY = 4;
+const RELOCATION_DIRECTORY = 5;
 
 /** One section of a PE image. Offsets and sizes in bytes. */
 export interface PeSection {
@@ -43,6 +45,8 @@ export interface PeImage {
   readonly certificateEntryOffset: number | undefined;
   /** The attribute certificates at the end of the file; size 0 when there are none. */
   readonly certificates: { readonly offset: number; readonly size: number };
+  /** The base relocation table in memory; size 0 when there is none. See `checkRelocations`. */
+  readonly relocations: { readonly virtualAddress: number; readonly size: number };
   /** End of the last section's data, where trailing bytes start. */
   readonly endOfSections: number;
 }
@@ -89,24 +93,33 @@ export async function readPeImage(source: ByteSource): Promise<PeImage> {
       `${header.sizeOfHeaders}`,
     );
   const sections = readSections(reader(table, 'section table'), sectionCount);
-  for (const section of sections) checkRange(section, source.size, header.sizeOfImage);
+  for (const section of sections) checkRange(section, source.size, header);
   checkMemoryOverlap(sections);
   const endOfSections = checkFileLayout(sections, header.sizeOfHeaders);
   checkCertificates(header.certificates, endOfSections, source.size);
   return { source, machine, sections, endOfSections, ...header };
 }
 
-/** The section of this name; undefined when there is none. Throws `uki.section-duplicate`. */
+/**
+ * The section of this name; undefined when there is none, or an empty one. Throws
+ * `uki.section-duplicate`, also when one of two is empty: readers differ in which they take.
+ */
 export function findSection(image: PeImage, name: string): PeSection | undefined {
-  const found = image.sections.filter(
-    (section) => section.name === name && section.virtualSize > 0,
-  );
+  const found = image.sections.filter((section) => section.name === name);
   if (found.length > 1)
     throw new AttestationError(MEASUREMENT_CODES['uki.section-duplicate'], {
       expected: `one section ${name}`,
       actual: `${found.length}`,
     });
-  return found[0];
+  return found[0]?.virtualSize === 0 ? undefined : found[0];
+}
+
+/**
+ * How many bytes of memory a section takes. EDK2 copies all of its file data where VirtualSize is
+ * 0 (PeCoffLoaderLoadImage).
+ */
+export function sectionExtent({ virtualSize, rawSize }: PeSection): number {
+  return virtualSize === 0 ? rawSize : virtualSize;
 }
 
 /** A section's contents as they stand in memory: file data, then zeros up to VirtualSize. */
@@ -145,7 +158,12 @@ function readOptionalHeader(
   offset: number,
 ): Pick<
   PeImage,
-  'sizeOfImage' | 'sizeOfHeaders' | 'checksumOffset' | 'certificateEntryOffset' | 'certificates'
+  | 'sizeOfImage'
+  | 'sizeOfHeaders'
+  | 'checksumOffset'
+  | 'certificateEntryOffset'
+  | 'certificates'
+  | 'relocations'
 > {
   const header = reader(bytes, 'optional header');
   const magic = header.u16('Magic');
@@ -168,20 +186,18 @@ function readOptionalHeader(
       'at most 16 data directories inside the header',
       `${count}`,
     );
-  if (count <= SECURITY_DIRECTORY) {
-    const certificates = { offset: 0, size: 0 };
-    return {
-      sizeOfImage,
-      sizeOfHeaders,
-      checksumOffset,
-      certificateEntryOffset: undefined,
-      certificates,
-    };
+  const known = { sizeOfImage, sizeOfHeaders, checksumOffset };
+  let certificateEntryOffset: number | undefined;
+  let certificates = { offset: 0, size: 0 };
+  let relocations = { virtualAddress: 0, size: 0 };
+  if (count > SECURITY_DIRECTORY) {
+    header.take(SECURITY_DIRECTORY * 8, 'data directories');
+    certificateEntryOffset = offset + header.offset;
+    certificates = { offset: header.u32('offset'), size: header.u32('size') };
   }
-  header.take(SECURITY_DIRECTORY * 8, 'data directories');
-  const certificateEntryOffset = offset + header.offset;
-  const certificates = { offset: header.u32('offset'), size: header.u32('size') };
-  return { sizeOfImage, sizeOfHeaders, checksumOffset, certificateEntryOffset, certificates };
+  if (count > RELOCATION_DIRECTORY)
+    relocations = { virtualAddress: header.u32('VirtualAddress'), size: header.u32('Size') };
+  return { ...known, certificateEntryOffset, certificates, relocations };
 }
 
 function readSections(table: ByteReader, count: number): PeSection[] {
@@ -196,7 +212,12 @@ function readSections(table: ByteReader, count: number): PeSection[] {
   });
 }
 
-function checkRange(section: PeSection, fileSize: number, sizeOfImage: number): void {
+function checkRange(
+  section: PeSection,
+  fileSize: number,
+  { sizeOfImage, sizeOfHeaders }: Pick<PeImage, 'sizeOfImage' | 'sizeOfHeaders'>,
+): void {
+  const extent = sectionExtent(section);
   const { name, rawOffset, rawSize, virtualAddress, virtualSize } = section;
   if (rawSize > 0 && rawOffset + rawSize > fileSize)
     fail(
@@ -204,11 +225,18 @@ function checkRange(section: PeSection, fileSize: number, sizeOfImage: number): 
       `${name} inside the file of ${fileSize} bytes`,
       `its end at ${rawOffset + rawSize}`,
     );
-  if (virtualAddress + virtualSize > sizeOfImage)
+  if (virtualAddress + extent > sizeOfImage)
     fail(
       MEASUREMENT_CODES['pe.section-range'],
       `${name} inside the image of ${sizeOfImage} bytes`,
-      `its end at ${virtualAddress + virtualSize}`,
+      `its end at ${virtualAddress + extent}`,
+    );
+  // The stub finds its sections by the headers in memory.
+  if (extent > 0 && virtualAddress < sizeOfHeaders)
+    fail(
+      MEASUREMENT_CODES['pe.section-overlap'],
+      `${name} behind the headers of ${sizeOfHeaders} bytes in memory`,
+      `its address ${virtualAddress}`,
     );
   if (virtualSize - rawSize > MAX_ZEROS)
     fail(
@@ -221,11 +249,11 @@ function checkRange(section: PeSection, fileSize: number, sizeOfImage: number): 
 /** Sections that share memory would overwrite each other before they are measured. */
 function checkMemoryOverlap(sections: readonly PeSection[]): void {
   const sorted = sections
-    .filter(({ virtualSize }) => virtualSize > 0)
+    .filter((section) => sectionExtent(section) > 0)
     .sort((a, b) => a.virtualAddress - b.virtualAddress);
   for (const [i, section] of sorted.entries()) {
     const next = sorted[i + 1];
-    if (next !== undefined && section.virtualAddress + section.virtualSize > next.virtualAddress)
+    if (next !== undefined && section.virtualAddress + sectionExtent(section) > next.virtualAddress)
       fail(
         MEASUREMENT_CODES['pe.section-overlap'],
         'sections apart in memory',

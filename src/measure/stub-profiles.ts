@@ -8,6 +8,11 @@ export interface StubProfile {
   readonly measuredSections: readonly string[];
   /** Whether the firmware measures the inner kernel into PCR4, without and with Secure Boot. */
   readonly measuresKernel: { readonly secureBootOff: boolean; readonly secureBootOn: boolean };
+  /**
+   * Whether the stub takes any section whose name starts with that of one that it knows for it, the
+   * last one winning (252, pe.c: memcmp over the known name's length).
+   */
+  readonly matchesPrefixes: boolean;
   /** Whether white space before a command line goes; behind it, it goes in every version. */
   readonly trimsLeadingSpace: boolean;
   /** Whether addons are loaded, and their command lines measured into PCR12. */
@@ -30,6 +35,7 @@ export const STUB_PROFILES: Readonly<Record<StubProfileName, StubProfile>> = {
     name: '252',
     measuredSections: ['.linux', '.osrel', '.cmdline', '.initrd', '.splash', '.dtb', '.pcrpkey'],
     measuresKernel: { secureBootOff: true, secureBootOn: false },
+    matchesPrefixes: true,
     trimsLeadingSpace: false,
     addons: false,
     multiProfile: false,
@@ -42,6 +48,7 @@ export const STUB_PROFILES: Readonly<Record<StubProfileName, StubProfile>> = {
       ...['.sbat', '.pcrpkey', '.profile', '.dtbauto', '.hwids'],
     ],
     measuresKernel: { secureBootOff: true, secureBootOn: false },
+    matchesPrefixes: false,
     trimsLeadingSpace: true,
     addons: true,
     multiProfile: true,
@@ -59,12 +66,19 @@ export const STUB_PROFILES: Readonly<Record<StubProfileName, StubProfile>> = {
       ...['.sbat', '.pcrpkey', '.profile', '.dtbauto', '.hwids', '.efifw'],
     ],
     measuresKernel: { secureBootOff: false, secureBootOn: false },
+    matchesPrefixes: false,
     trimsLeadingSpace: true,
     addons: true,
     multiProfile: true,
     initrdExtras: undefined,
   },
 };
+
+/** Every section that some stub looks for; what it finds there is measured or changes the boot. */
+export const STUB_SECTIONS: ReadonlySet<string> = new Set([
+  ...Object.values(STUB_PROFILES).flatMap(({ measuredSections }) => measuredSections),
+  ...['.pcrsig', '.sdmagic'],
+]);
 
 /** Whether a text names a profile. */
 export function isStubProfileName(text: string): text is StubProfileName {

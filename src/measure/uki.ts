@@ -5,6 +5,7 @@ import { findSection, type PeImage, type PeSection, sectionSource } from './pe-i
 import {
   isStubProfileName,
   STUB_PROFILES,
+  STUB_SECTIONS,
   type StubProfile,
   type StubProfileName,
 } from './stub-profiles.js';
@@ -12,6 +13,8 @@ import { decodeAscii, printable } from './text.js';
 
 /** The largest section that is read into memory as text. */
 const MAX_TEXT_BYTES = 64 * 1024;
+/** How much larger than in the file the sections may be in memory, together; all of it is hashed. */
+const MAX_ZEROS = 16 * 1024 * 1024;
 const AMAZON_LINUX_2023 = { ID: 'amzn', VERSION_ID: '2023' } as const;
 
 /** The stub of a UKI, and what it is known to measure. */
@@ -28,6 +31,7 @@ export interface UkiStub {
  * Throws `uki.stub-version` when nothing tells, `uki.stub-unknown` when the version isn't known.
  */
 export async function identifyStub(image: PeImage, chosen?: StubProfileName): Promise<UkiStub> {
+  const hasMagic = image.sections.some(({ name }) => name === '.sdmagic');
   const magic = await readTextSection(image, '.sdmagic');
   const version = /^#### LoaderInfo: (systemd-stub \S+) ####$/.exec(magic ?? '')?.[1];
   if (chosen !== undefined) return { version, profile: STUB_PROFILES[chosen] };
@@ -39,33 +43,69 @@ export async function identifyStub(image: PeImage, chosen?: StubProfileName): Pr
       actual: version,
     });
   }
-  if (magic === undefined && (await isAmazonLinux2023(image)))
+  if (!hasMagic && (await isAmazonLinux2023(image)))
     return { version, profile: STUB_PROFILES['252'] };
   throw new AttestationError(MEASUREMENT_CODES['uki.stub-version'], {
     expected: '.sdmagic of systemd-stub, or .osrel of Amazon Linux 2023',
-    actual: magic === undefined ? 'neither' : JSON.stringify(printable(magic, 80)),
+    actual: !hasMagic
+      ? 'neither'
+      : `.sdmagic with ${magic === undefined ? 'no text' : JSON.stringify(printable(magic, 80))}`,
   });
+}
+
+/** Whether a stub may look at this section. */
+export function isStubSection({ name }: PeSection): boolean {
+  return STUB_SECTIONS.has(name);
 }
 
 /**
  * The sections that a boot of the UKI's first profile works with: those before the first
  * `.profile`, overridden by those from it to the next one (UAPI Unified Kernel Image, "Multi-profile
- * UKIs"). Throws `uki.section-duplicate`.
+ * UKIs"). Throws `uki.section-duplicate`, `uki.section-name`, `pe.limit-exceeded`.
  */
 export function selectSections(
   image: PeImage,
   profile: StubProfile,
 ): ReadonlyMap<string, PeSection> {
+  if (profile.matchesPrefixes) checkNames(image, [...profile.measuredSections, '.pcrsig']);
   const starts = profile.multiProfile
     ? [...image.sections.entries()].filter(([, { name }]) => name === '.profile').map(([i]) => i)
     : [];
   const base = image.sections.slice(0, starts[0]);
   const first = starts[0] === undefined ? [] : image.sections.slice(starts[0], starts[1]);
-  return new Map([...byName(base), ...byName(first)]);
+  const baseByName = byName(base);
+  const firstByName = byName(first);
+  for (const [name, { virtualSize }] of firstByName)
+    if (virtualSize === 0 && baseByName.has(name)) failDuplicate(name); // stubs may differ
+  const selected = new Map([...baseByName, ...firstByName]);
+  for (const [name, { virtualSize }] of selected) if (virtualSize === 0) selected.delete(name);
+  checkZeros([...selected.values()].filter(isStubSection));
+  return selected;
+}
+
+function checkNames(image: PeImage, names: readonly string[]): void {
+  for (const { name } of image.sections) {
+    const known = names.find((one) => name !== one && name.startsWith(one));
+    if (known !== undefined)
+      throw new AttestationError(MEASUREMENT_CODES['uki.section-name'], {
+        expected: `no other section than ${known} whose name starts so`,
+        actual: name,
+      });
+  }
+}
+
+function checkZeros(sections: readonly PeSection[]): void {
+  let zeros = 0;
+  for (const { virtualSize, rawSize } of sections) zeros += Math.max(0, virtualSize - rawSize);
+  if (zeros > MAX_ZEROS)
+    throw new AttestationError(MEASUREMENT_CODES['pe.limit-exceeded'], {
+      expected: `sections at most ${MAX_ZEROS} bytes larger in memory, together`,
+      actual: `${zeros}`,
+    });
 }
 
 /** A section as text up to its first NUL; undefined when there is none, or it is too large for one. */
-export async function readTextSection(image: PeImage, name: string): Promise<string | undefined> {
+async function readTextSection(image: PeImage, name: string): Promise<string | undefined> {
   const section = findSection(image, name);
   return section === undefined ? undefined : readText(image, section);
 }
@@ -91,13 +131,16 @@ async function isAmazonLinux2023(image: PeImage): Promise<boolean> {
 function byName(sections: readonly PeSection[]): Map<string, PeSection> {
   const found = new Map<string, PeSection>();
   for (const section of sections) {
-    if (section.virtualSize === 0) continue; // the stub ignores it
-    if (found.has(section.name) && section.name.startsWith('.'))
-      throw new AttestationError(MEASUREMENT_CODES['uki.section-duplicate'], {
-        expected: `one section ${section.name}`,
-        actual: 'two',
-      });
+    // Also when one of them is empty: stub 252 takes the last one, whatever its size.
+    if (found.has(section.name) && section.name.startsWith('.')) failDuplicate(section.name);
     found.set(section.name, section);
   }
   return found;
+}
+
+function failDuplicate(name: string): never {
+  throw new AttestationError(MEASUREMENT_CODES['uki.section-duplicate'], {
+    expected: `one section ${name}`,
+    actual: 'two',
+  });
 }

@@ -62,6 +62,10 @@ const TABLE = {
     'KEK, db or dbx is given without a PK',
     'Secure Boot is on only when a platform key is enrolled: pass PK too, or none of the four.',
   ],
+  'esl.pk-invalid': [
+    'PK is not one certificate',
+    'A platform key is a list with exactly one X.509 entry; leave PK out when Secure Boot is off.',
+  ],
   'pe.not-pe': [
     'the file is not a PE image',
     'Pass an EFI executable (a UKI, an addon or a boot loader); it starts with MZ and has a PE header.',
@@ -86,6 +90,10 @@ const TABLE = {
     'bytes lie between the sections of the PE image',
     'Firmware and signing tools disagree about the Authenticode digest of such a file: build it without gaps.',
   ],
+  'pe.relocation': [
+    'the base relocations of the PE image cannot be read, or change what the stub measures',
+    'A measurement would depend on where firmware loads the image: build it with a linker\u2019s own relocations only.',
+  ],
   'pe.certificate-table': [
     'the certificate table is not at the end of the PE image, or is malformed',
     'Sign the file again with sbsign; nothing may follow the signatures.',
@@ -93,6 +101,10 @@ const TABLE = {
   'pe.signature-malformed': [
     'the Authenticode signature cannot be read',
     'Sign the file again with sbsign; the signature is PKCS#7 SignedData in DER.',
+  ],
+  'pe.signature-mismatch': [
+    'the Authenticode signature is not one of this image',
+    'The image was changed after it was signed, or the signature is damaged: sign it again.',
   ],
   'pe.not-signed': [
     'the PE image is not signed',
@@ -117,6 +129,10 @@ const TABLE = {
   'uki.section-duplicate': [
     'the UKI has the same section twice',
     'Which one is measured depends on the stub; build the UKI with each section once.',
+  ],
+  'uki.section-name': [
+    'the name of a section starts with the name of another one',
+    'Old stubs compare the beginning only and would take one for the other: rename the section.',
   ],
   'uki.not-predictable': [
     'a measurement depends on the machine, not only on the image',

@@ -19,6 +19,10 @@ export interface PePlan {
   readonly sizeOfImage?: number;
   readonly directories?: number;
   readonly sectionCount?: number;
+  /** Room for the headers. */
+  readonly headerBytes?: number;
+  /** Address and size of the base relocation table. */
+  readonly relocations?: readonly [virtualAddress: number, size: number];
   /** Changes the finished bytes. */
   readonly patch?: (bytes: Uint8Array, view: DataView) => void;
 }
@@ -33,7 +37,8 @@ export const certificateEntry = (pe32 = false): number => PE_OFFSETS.optional + 
 
 /** A PE image with these sections. */
 export function makePe(sections: readonly SectionPlan[], plan: PePlan = {}): Uint8Array {
-  const header = new Uint8Array(HEADERS);
+  const headerBytes = plan.headerBytes ?? HEADERS;
+  const header = new Uint8Array(headerBytes);
   const view = new DataView(header.buffer);
   const optionalBytes = plan.pe32 ? 224 : 240;
   header.set(asciiBytes('MZ'));
@@ -43,11 +48,11 @@ export function makePe(sections: readonly SectionPlan[], plan: PePlan = {}): Uin
   view.setUint16(70, plan.sectionCount ?? sections.length, true);
   view.setUint16(84, optionalBytes, true);
   view.setUint16(PE_OFFSETS.optional, plan.pe32 ? 0x10b : 0x20b, true);
-  view.setUint32(PE_OFFSETS.optional + 60, plan.sizeOfHeaders ?? HEADERS, true);
+  view.setUint32(PE_OFFSETS.optional + 60, plan.sizeOfHeaders ?? headerBytes, true);
   view.setUint32(PE_OFFSETS.optional + (plan.pe32 ? 92 : 108), plan.directories ?? 16, true);
   const parts: Uint8Array[] = [header];
   let address = 4096;
-  let offset = HEADERS;
+  let offset = headerBytes;
   for (const [i, section] of sections.entries()) {
     const { name, data = new Uint8Array(), virtualSize = data.length } = section;
     const padded = Math.ceil(data.length / FILE_ALIGNMENT) * FILE_ALIGNMENT;
@@ -62,6 +67,10 @@ export function makePe(sections: readonly SectionPlan[], plan: PePlan = {}): Uin
     offset += padded;
   }
   view.setUint32(PE_OFFSETS.optional + 56, plan.sizeOfImage ?? address, true);
+  if (plan.relocations) {
+    view.setUint32(certificateEntry(plan.pe32) + 8, plan.relocations[0], true);
+    view.setUint32(certificateEntry(plan.pe32) + 12, plan.relocations[1], true);
+  }
   if (plan.trailing) parts.push(plan.trailing);
   if (plan.certificates) {
     view.setUint32(certificateEntry(plan.pe32), offset + (plan.trailing?.length ?? 0), true);
