@@ -1,4 +1,4 @@
-import { beforeAll, expect, it } from 'vitest';
+import { beforeAll, describe, expect, it } from 'vitest';
 import { ToolError } from '../common/tool-error.js';
 import { type Fault, parseFault } from '../simulator/faults.js';
 import { createNitroPki, type NitroPki } from '../simulator/nitro-pki.js';
@@ -54,6 +54,7 @@ it.each<[string, SimulatorOptions, string, string]>([
 it.each([
   ['transport.not-found', 'device: failed, permission: not-run'],
   ['transport.connect-failed', 'device: failed, permission: not-run'],
+  ['transport.timeout', 'device: failed, permission: not-run'],
   ['transport.permission', 'device: ok, permission: failed'],
   ['transport.busy', 'device: ok, permission: failed'],
 ] as const)('stops at %s', async (code, start) => {
@@ -76,6 +77,16 @@ it('only warns about the event log', async () => {
   expect(empty.at(-1)).toMatchObject({ name: 'event log', state: 'warning' });
 });
 
+// The mistake: a folder or a file for --tpm was "ok" as a device.
+it('calls a folder no device', async () => {
+  const steps = await runDoctor({ tpm: import.meta.dirname, readEventLog: LOG });
+  expect(steps[0]).toMatchObject({
+    name: 'device',
+    state: 'failed',
+    detail: expect.stringContaining('a folder at '),
+  });
+});
+
 it('ends at a signal', async () => {
   const controller = new AbortController();
   const onStep = ({ name }: DoctorStep): void => {
@@ -86,7 +97,33 @@ it('ends at a signal', async () => {
   });
 });
 
-it('survives a TPM that falls silent', async () => {
-  const steps = await examine(faults('late=5000@NSM_REQUEST'));
-  expect(steps.find(({ name }) => name === 'vendor command')).toMatchObject({ state: 'failed' });
+// A TPM, or a program at its address, that falls silent or talks garbage. There is always a verdict.
+describe.each(['late=5000', 'garbled', 'garbled=5', 'truncated=12', 'disconnect', 'oversized'])(
+  'a TPM that goes wrong by %s',
+  (kind) => {
+    it.each<[string, string, string]>([
+      ['@GetCapability', 'vendor', 'SHA-384 bank, NV space, vendor command'],
+      ['@GetCapability#2', 'SHA-384 bank', 'NV space, vendor command'],
+      // The handles that are loaded, before anything is created.
+      ['@GetCapability#3', 'NV space', 'vendor command'],
+      ['@NV_DefineSpace', 'NV space', 'vendor command'],
+      ['@NSM_REQUEST', 'vendor command', ''],
+    ])('for once at %s', async (at, name, notRun) => {
+      const steps = await examine(faults(`${kind}${at}`), { timeoutMs: 60 });
+      const named = (state: DoctorStep['state']): string =>
+        steps.flatMap((step) => (step.state === state ? [step.name] : [])).join(', ');
+      expect([named('failed'), named('not-run')]).toEqual([name, notRun]);
+      expect(steps.at(-1)).toMatchObject({ name: 'event log', state: 'ok' });
+    });
+  },
+);
+it('tells what it could not remove, and still gives its verdict', async () => {
+  const simulator = await createSimulator({ pki, ...faults('rc=0x98e@NV_UndefineSpacex99') });
+  const steps = await runDoctor({ open: () => simulator.transport(), readEventLog: LOG });
+  expect(states(steps)).toBe(
+    'device: ok, permission: ok, vendor: ok, SHA-384 bank: ok, NV space: failed, vendor command: not-run, cleanup: failed, event log: ok',
+  );
+  expect(steps.find(({ name }) => name === 'cleanup')?.detail).toMatch(
+    /attest\.cleanup-failed.*0x18[0-9a-f]{5}/,
+  );
 });

@@ -21,6 +21,8 @@ export interface DoctorStep {
     | 'SHA-384 bank'
     | 'NV space'
     | 'vendor command'
+    /** Only when something could not be removed from the TPM again. */
+    | 'cleanup'
     | 'event log';
   /** `warning`: attesting works without it. */
   readonly state: 'ok' | 'failed' | 'warning' | 'not-run';
@@ -42,15 +44,14 @@ export interface DoctorOptions {
   readonly onStep?: ((step: DoctorStep) => void) | undefined;
 }
 
-const WHERE_IT_ENDS: Readonly<Record<string, DoctorStep['name']>> = {
-  'transport.not-found': 'device',
-  'transport.connect-failed': 'device',
-};
+/** The device is there, but it cannot be opened. Whatever else goes wrong: it is not there. */
+const IS_THERE: readonly string[] = ['transport.permission', 'transport.busy'];
 
 /**
  * Looks, step by step, whether this machine can attest. What was created in the TPM is removed.
+ * A TPM that falls silent or answers garbage fails the step at hand; the rest is `not-run`.
  * @throws ToolError `usage.option-invalid` for an address that cannot be understood,
- *   `attest.interrupted`, `attest.cleanup-failed`
+ *   `attest.interrupted`
  */
 export async function runDoctor(options: DoctorOptions): Promise<readonly DoctorStep[]> {
   const steps: DoctorStep[] = [];
@@ -60,8 +61,7 @@ export async function runDoctor(options: DoctorOptions): Promise<readonly Doctor
   };
   const client = await openTpm(options, add);
   if (client === undefined) {
-    for (const name of ['vendor', 'SHA-384 bank', 'NV space', 'vendor command'] as const)
-      add(notRun(name));
+    addNotRun(add, 'vendor', 'SHA-384 bank', 'NV space', 'vendor command');
   } else {
     try {
       await checkTpm(client, add);
@@ -87,19 +87,19 @@ async function openTpm(
     return new TpmClient(transport, { timeoutMs, ...(signal === undefined ? {} : { signal }) });
   } catch (error) {
     const problem = problemOf(error);
-    if (error instanceof ToolError && WHERE_IT_ENDS[error.code] === 'device') {
-      add({ name: 'device', state: 'failed', ...problem });
-      add(notRun('permission'));
-    } else {
+    if (error instanceof ToolError && IS_THERE.includes(error.code)) {
       add({ name: 'device', state: 'ok', detail: address });
       add({ name: 'permission', state: 'failed', ...problem });
+    } else {
+      add({ name: 'device', state: 'failed', ...problem });
+      addNotRun(add, 'permission');
     }
     return undefined;
   }
 }
 
 async function checkTpm(client: TpmClient, add: (step: DoctorStep) => void): Promise<void> {
-  const properties = await step('vendor', add, async () => {
+  const properties = await step('vendor', client, add, async () => {
     const found = await getProperties(client, TPM_PT.FAMILY_INDICATOR);
     const manufacturer = found.get(TPM_PT.MANUFACTURER);
     if (manufacturer !== NITROTPM_MANUFACTURER)
@@ -109,7 +109,7 @@ async function checkTpm(client: TpmClient, add: (step: DoctorStep) => void): Pro
       });
     return { value: found, detail: 'manufacturer "AMZN"' };
   });
-  await step('SHA-384 bank', add, async () => {
+  await step('SHA-384 bank', client, add, async () => {
     const bank = (await getPcrBanks(client)).find(
       ({ hashAlgorithm }) => hashAlgorithm === TPM_ALG.SHA384,
     );
@@ -122,41 +122,90 @@ async function checkTpm(client: TpmClient, add: (step: DoctorStep) => void): Pro
       });
     return { value: undefined, detail: '24 PCRs' };
   });
-  const resources = await TpmResources.open(client);
-  await andRelease(resources, async () => {
-    const room = await step('NV space', add, async () => {
-      const area = await defineIndex(client, resources, PASSWORD_SESSION, new Uint8Array(0));
-      await nvUndefineSpace(client, TPM_RH.OWNER, area);
-      resources.forgetIndex(area);
-      return { value: true, detail: `an index of ${NSM_INDEX_SIZE} bytes fits` };
-    });
-    if (properties === undefined || room === undefined) {
-      add(notRun('vendor command'));
-      return;
-    }
-    await step('vendor command', add, async () => {
-      const nonce = new Uint8Array(randomBytes(32));
-      const document = await requestDocument(client, resources, PASSWORD_SESSION, { nonce });
-      await checkOwnEvidence({ evidence: document, document, nonce });
-      return { value: true, detail: `a document of ${document.length} bytes came back` };
-    });
+  const resources = await openResources(client, add);
+  if (resources === undefined) return;
+  try {
+    await andRelease(resources, () =>
+      checkRequest(client, resources, properties !== undefined, add),
+    );
+  } catch (error) {
+    const { code, cause } = error as { code?: unknown; cause?: unknown };
+    const wasInterrupted = cause instanceof ToolError && cause.code === 'attest.interrupted';
+    if (code !== 'attest.cleanup-failed' || wasInterrupted) throw error;
+    add({ name: 'cleanup', state: 'failed', ...problemOf(error) });
+  }
+}
+
+/** Writes down what is loaded, before anything is created; undefined when that cannot be told. */
+async function openResources(
+  client: TpmClient,
+  add: (step: DoctorStep) => void,
+): Promise<TpmResources | undefined> {
+  if (client.broken) {
+    addNotRun(add, 'NV space', 'vendor command');
+    return undefined;
+  }
+  try {
+    return await TpmResources.open(client);
+  } catch (error) {
+    addFailed(add, 'NV space', error);
+    addNotRun(add, 'vendor command');
+    return undefined;
+  }
+}
+
+async function checkRequest(
+  client: TpmClient,
+  resources: TpmResources,
+  isNitroTpm: boolean,
+  add: (step: DoctorStep) => void,
+): Promise<void> {
+  const room = await step('NV space', client, add, async () => {
+    const area = await defineIndex(client, resources, PASSWORD_SESSION, new Uint8Array(0));
+    await nvUndefineSpace(client, TPM_RH.OWNER, area);
+    resources.forgetIndex(area);
+    return { value: true, detail: `an index of ${NSM_INDEX_SIZE} bytes fits` };
+  });
+  if (!isNitroTpm || room === undefined) {
+    addNotRun(add, 'vendor command');
+    return;
+  }
+  await step('vendor command', client, add, async () => {
+    const nonce = new Uint8Array(randomBytes(32));
+    const document = await requestDocument(client, resources, PASSWORD_SESSION, { nonce });
+    await checkOwnEvidence({ evidence: document, document, nonce });
+    return { value: true, detail: `a document of ${document.length} bytes came back` };
   });
 }
 
 async function step<T>(
   name: DoctorStep['name'],
+  client: TpmClient,
   add: (step: DoctorStep) => void,
   work: () => Promise<{ value: T; detail: string }>,
 ): Promise<T | undefined> {
+  // After a lost answer the connection is closed: every step would only say that.
+  if (client.broken) {
+    addNotRun(add, name);
+    return undefined;
+  }
   try {
     const { value, detail } = await work();
     add({ name, state: 'ok', detail });
     return value;
   } catch (error) {
-    if (error instanceof ToolError && error.code === 'attest.interrupted') throw error;
-    add({ name, state: 'failed', ...problemOf(error) });
+    addFailed(add, name, error);
     return undefined;
   }
+}
+
+function addFailed(
+  add: (step: DoctorStep) => void,
+  name: DoctorStep['name'],
+  error: unknown,
+): void {
+  if (error instanceof ToolError && error.code === 'attest.interrupted') throw error;
+  add({ name, state: 'failed', ...problemOf(error) });
 }
 
 async function checkEventLog(
@@ -185,8 +234,8 @@ async function checkEventLog(
   }
 }
 
-function notRun(name: DoctorStep['name']): DoctorStep {
-  return { name, state: 'not-run', detail: 'needs the steps before' };
+function addNotRun(add: (step: DoctorStep) => void, ...names: readonly DoctorStep['name'][]): void {
+  for (const name of names) add({ name, state: 'not-run', detail: 'needs the steps before' });
 }
 
 function problemOf(error: unknown): { detail: string; hint: string } {
