@@ -8,8 +8,9 @@ import { type AttestOptions, attest } from './attest.js';
 import type { AttestationBundle } from './bundle.js';
 import { getHandles } from './tpm/commands/capabilities.js';
 import { TPM_ALG, TPM_CC, type TpmCommandName } from './tpm/constants.js';
+import { readStructure } from './tpm/read-structure.js';
 import { TpmClient } from './tpm/tpm-client.js';
-import { decodePublic } from './tpm/tpmt-public.js';
+import { readPublic } from './tpm/tpmt-public.js';
 
 const NONCE = new Uint8Array(32).map((_, i) => i);
 const SESSIONS = ['hmac', 'password'] as const;
@@ -106,7 +107,7 @@ describe('attest', () => {
     expect(bundle.attestation.tpm.ecc_p256.nonce).toBe(encodeHex(NONCE));
     expect(bundle.attestation.tpm.ecc_p256.attest_data.slice(0, 12)).toBe('ff5443478018');
     expect(bundle.attestation.nitro.document).toBe(encodeHex(document));
-    const area = decodePublic(decodeHex(tpmt_public) as Uint8Array);
+    const area = readStructure(decodeHex(tpmt_public) as Uint8Array, 'TPMT_PUBLIC', readPublic);
     expect(area.type === 'ecc' && encodeHex(area.x)).toBe(x);
     // restricted | sign | userWithAuth | sensitiveDataOrigin | fixedParent | fixedTPM
     expect(area.objectAttributes).toBe(0x50072);

@@ -16,9 +16,10 @@ import { createPrimary, flushContext, quote } from './tpm/commands/keys.js';
 import { pcrExtend, readPcrs } from './tpm/commands/pcrs.js';
 import { TPM_ALG, TPM_RH } from './tpm/constants.js';
 import { allPcrs } from './tpm/pcr-selection.js';
+import { readStructure } from './tpm/read-structure.js';
 import { PASSWORD_SESSION } from './tpm/session.js';
 import { TpmClient } from './tpm/tpm-client.js';
-import { AK_TEMPLATE, decodePublic, type EccPublic } from './tpm/tpmt-public.js';
+import { AK_TEMPLATE, type EccPublic, readPublic } from './tpm/tpmt-public.js';
 import { decodeSignature, type EcdsaSignature, encodeSignature } from './tpm/tpmt-signature.js';
 import { openSocketTransport } from './transport/socket-transport.js';
 import type { TpmTransport } from './transport/tpm-transport.js';
@@ -167,7 +168,7 @@ describeIf('tpm2-tools with %s', (_, start) => {
     );
     await tool('tpm2_flushcontext', '-t');
     // TPM2B_PUBLIC: a size, then TPMT_PUBLIC.
-    const ak = decodePublic(readFileSync(file('ak.pub')).subarray(2)) as EccPublic;
+    const ak = readEccPublic(file('ak.pub'));
     const { values } = await withClient((client) => readPcrs(client, allPcrs(TPM_ALG.SHA384)));
     const signature = decodeTpmSignature(readFileSync(file('quote.sig')));
     const message = new Uint8Array(readFileSync(file('quote.msg')));
@@ -208,7 +209,7 @@ describeIf('tpm2-tools with %s', (_, start) => {
     );
     await tool('tpm2_readpublic', '-c', 'ak.ctx', '-o', 'ak.pub');
     await tool('tpm2_flushcontext', '-t');
-    const theirs = decodePublic(readFileSync(file('ak.pub')).subarray(2)) as EccPublic;
+    const theirs = readEccPublic(file('ak.pub'));
     expect(theirs.objectAttributes).toBe(AK_TEMPLATE.objectAttributes);
     expect(theirs.scheme).toEqual(AK_TEMPLATE.scheme);
   });
@@ -336,4 +337,13 @@ function serializedPcrs(values: readonly Uint8Array[]): Buffer {
   const count = Buffer.alloc(4);
   count.writeUInt32LE(lists.length);
   return Buffer.concat([selections, count, ...lists]);
+}
+
+/** A TPM2B_PUBLIC as tpm2-tools write it. */
+function readEccPublic(path: string): EccPublic {
+  return readStructure(
+    new Uint8Array(readFileSync(path).subarray(2)),
+    'TPMT_PUBLIC',
+    readPublic,
+  ) as EccPublic;
 }

@@ -31,6 +31,15 @@ describe('response codes', () => {
     for (const code of [0x17f, 0x4ff & ~0x80, 0x97e, 0x1000, 0xffffffff, 0x0b0])
       expect(describeResponseCode(code).name).toBe(`0x${code.toString(16).padStart(3, '0')}`);
   });
+  // As tpm2_rc_decode: sessions count from 1.
+  it('knows no session 0', () => {
+    for (let code = 0x880; code < 0x8c0; code++)
+      expect(formatResponseCode(code)).toBe(
+        `0x${code.toString(16)}: the code is not in the specification`,
+      );
+    expect(describeResponseCode(0x982)).toMatchObject({ name: 'TPM_RC_ATTRIBUTES', session: 1 });
+    expect(describeResponseCode(0x8c4)).toMatchObject({ name: 'TPM_RC_VALUE', parameter: 8 });
+  });
   it('has words for every number', () => {
     for (let code = 0; code < 0x1000; code++)
       expect(formatResponseCode(code)).toMatch(

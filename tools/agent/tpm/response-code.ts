@@ -202,6 +202,8 @@ export function describeResponseCode(code: number): ResponseCodeFacts {
     const number = (code >> 8) & 0xf;
     if ((code & 0x40) !== 0) return number === 0 ? facts : { ...facts, parameter: number };
     if (number === 0) return facts;
+    // Sessions count from 1; a session of number 0 is in no table of the specification.
+    if (number === 8) return unknown;
     return number < 8 ? { ...facts, handle: number } : { ...facts, session: number - 8 };
   }
   if ((code & 0x100) === 0) return unknown;

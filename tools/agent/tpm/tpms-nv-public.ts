@@ -1,6 +1,6 @@
 import type { ByteReader, Bytes, ByteWriter } from 'tee-verify/bytes';
 import { copyBytes } from 'tee-verify/bytes';
-import { readStructure, written } from './read-structure.js';
+import { written } from './read-structure.js';
 
 /** Public area of an NV index (TPMS_NV_PUBLIC, Part 2, 13.5). */
 export interface NvPublic {
@@ -17,11 +17,6 @@ export interface NvPublic {
 /** The bytes of a TPMS_NV_PUBLIC, without the size of a TPM2B. */
 export function encodeNvPublic(area: NvPublic): Bytes {
   return written((writer) => writeNvPublic(writer, area));
-}
-
-/** Reads a TPMS_NV_PUBLIC. @throws ToolError `tpm.structure-invalid` */
-export function decodeNvPublic(bytes: Uint8Array): NvPublic {
-  return readStructure(bytes, 'TPMS_NV_PUBLIC', readNvPublic);
 }
 
 export function writeNvPublic(writer: ByteWriter, area: NvPublic): ByteWriter {

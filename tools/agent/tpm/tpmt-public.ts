@@ -1,7 +1,7 @@
 import type { ByteReader, Bytes, ByteWriter } from 'tee-verify/bytes';
 import { copyBytes } from 'tee-verify/bytes';
 import { TPM_ALG, TPM_ECC, TPMA_OBJECT } from './constants.js';
-import { hexNumber, readStructure, refuse, written } from './read-structure.js';
+import { hexNumber, refuse, written } from './read-structure.js';
 
 /** A symmetric algorithm of a key or session (TPMT_SYM_DEF), or null for none. */
 export interface SymmetricDefinition {
@@ -49,11 +49,6 @@ export type TpmtPublic = EccPublic | RsaPublic;
 /** The bytes of a TPMT_PUBLIC, without the size of a TPM2B. */
 export function encodePublic(area: TpmtPublic): Bytes {
   return written((writer) => writePublic(writer, area));
-}
-
-/** Reads a TPMT_PUBLIC. @throws ToolError `tpm.structure-invalid` */
-export function decodePublic(bytes: Uint8Array): TpmtPublic {
-  return readStructure(bytes, 'TPMT_PUBLIC', readPublic);
 }
 
 export function writePublic(writer: ByteWriter, area: TpmtPublic): ByteWriter {

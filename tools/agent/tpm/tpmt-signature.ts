@@ -70,11 +70,6 @@ export function ecdsaToDer(signature: EcdsaSignature): Bytes {
   return concatBytes(new Uint8Array([0x30, body.length]), body);
 }
 
-/** The signature as r || s, each `size` bytes. */
-export function ecdsaToRaw(signature: EcdsaSignature, size = 32): Bytes {
-  return concatBytes(leftPad(signature.r, size), leftPad(signature.s, size));
-}
-
 /** Zero bytes in front up to `size`; a longer number loses leading zeros only. */
 export function leftPad(value: Uint8Array, size: number): Bytes {
   const trimmed = trimLeadingZeros(value);
