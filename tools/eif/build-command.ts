@@ -27,6 +27,8 @@ interface BuildFlags {
   readonly init?: string;
   readonly nsmKo?: string;
   readonly keepModes?: boolean;
+  /** False with `--no-hard-links`. */
+  readonly hardLinks: boolean;
   readonly compress: Compression;
   readonly arch: EifArchitecture;
   readonly name?: string;
@@ -57,6 +59,7 @@ export function buildCommand(): Command {
     .option('--init <file>', 'make the bootstrap ramdisk with this init')
     .option('--nsm-ko <file>', 'kernel module of the Nitro Security Module, for --init')
     .option('--keep-modes', 'keep permission bits (default: 755 and 644, whatever the umask was)')
+    .option('--no-hard-links', 'store a file with several names once for each of them')
     .addOption(
       new Option('--compress <how>', 'how ramdisks made here are stored')
         .choices(['none', 'gzip'])
@@ -145,6 +148,7 @@ function checkFlags(flags: BuildFlags): void {
 
 async function madeRamdisks(flags: BuildFlags): Promise<Pieces[]> {
   const { init, nsmKo, root, entrypoint, env, keepModes = false, compress } = flags;
+  const tree = { keepModes, copyHardLinks: !flags.hardLinks };
   const made: Pieces[] = [];
   if (init !== undefined)
     made.push(
@@ -157,7 +161,7 @@ async function madeRamdisks(flags: BuildFlags): Promise<Pieces[]> {
       ),
     );
   if (root !== undefined)
-    made.push(ramdiskPieces(applicationEntries({ root, entrypoint, env, keepModes }), compress));
+    made.push(ramdiskPieces(applicationEntries({ root, entrypoint, env, ...tree }), compress));
   return made;
 }
 

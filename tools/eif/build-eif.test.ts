@@ -246,6 +246,8 @@ describe('ramdisks', () => {
   it('have the contents of a file with two names once', () => {
     const archive = copied(writeCpio(readTree(at('tree1')))).toString('latin1');
     expect(archive.match(/hard/g)).toHaveLength(1);
+    const copies = copied(writeCpio(readTree(at('tree1'), { copyHardLinks: true })));
+    expect(copies.toString('latin1').match(/hard/g)).toHaveLength(2);
   });
 
   it('follow the convention of the bootstrap and of the application', () => {

@@ -22,7 +22,9 @@ export interface ApplicationContents {
   readonly entrypoint: readonly string[];
   /** NAME=value; a text with several lines is several of them. */
   readonly env: readonly string[];
+  /** As of `readTree`. */
   readonly keepModes?: boolean;
+  readonly copyHardLinks?: boolean;
 }
 
 /** Where AWS's init mounts something after it changed its root. */
@@ -46,7 +48,7 @@ export function bootstrapEntries({ init, nsmKo }: BootstrapContents): CpioEntry[
  * throws.
  */
 export function applicationEntries(contents: ApplicationContents): CpioEntry[] {
-  const { root, keepModes = false } = contents;
+  const { root, keepModes = false, copyHardLinks = false } = contents;
   const command = toLines(contents.entrypoint);
   if (command.length === 0)
     throw new ToolError('build.entrypoint-invalid', { expected: 'a program', actual: 'nothing' });
@@ -57,7 +59,7 @@ export function applicationEntries(contents: ApplicationContents): CpioEntry[] {
       expected: 'environment as NAME=value',
       actual: JSON.stringify(strange.slice(0, 100)),
     });
-  const tree = readTree(root, { prefix: 'rootfs/', keepModes });
+  const tree = readTree(root, { prefix: 'rootfs/', keepModes, copyHardLinks });
   const present = new Set(tree.map(({ path }) => path));
   const missing = MOUNT_POINTS.map((name) => `rootfs/${name}`).filter((path) => !present.has(path));
   const list = (path: string, lines: readonly string[]): CpioEntry => {

@@ -9,6 +9,11 @@ export interface ReadTreeOptions {
   readonly prefix?: string;
   /** Keep all permission bits; default: 755 for folders and executables, 644 for other files. */
   readonly keepModes?: boolean;
+  /**
+   * Store a file with several names once for each: for trees whose hard links are an accident, as
+   * those of a deduplicating store are.
+   */
+  readonly copyHardLinks?: boolean;
 }
 
 const SLASH = Buffer.from('/');
@@ -19,14 +24,14 @@ const SLASH = Buffer.from('/');
  * Throws `file.unreadable`, and `build.file-unsupported` for devices, sockets and pipes.
  */
 export function readTree(root: string, options: ReadTreeOptions = {}): CpioEntry[] {
-  const { prefix = '', keepModes = false } = options;
+  const { prefix = '' } = options;
   const entries: CpioEntry[] = [];
   const walk = (folder: Buffer, above: string): void => {
     for (const name of reading(folder, () => readdirSync(folder, { encoding: 'buffer' }))) {
       const file = Buffer.concat([folder, SLASH, name]);
       const path = `${above}${name.toString('latin1')}`;
       const stats = reading(file, () => lstatSync(file));
-      entries.push(toEntry(file, path, stats, keepModes));
+      entries.push(toEntry(file, path, stats, options));
       if (stats.isDirectory()) walk(file, `${path}/`);
     }
   };
@@ -43,7 +48,12 @@ export function sortEntries(entries: readonly CpioEntry[]): CpioEntry[] {
   return [...entries].sort((a, b) => (a.path < b.path ? -1 : a.path > b.path ? 1 : 0));
 }
 
-function toEntry(file: Buffer, path: string, stats: Stats, keepModes: boolean): CpioEntry {
+function toEntry(
+  file: Buffer,
+  path: string,
+  stats: Stats,
+  { keepModes = false, copyHardLinks = false }: ReadTreeOptions,
+): CpioEntry {
   const isExecutable = stats.isDirectory() || (stats.mode & 0o100) !== 0;
   const mode = keepModes ? stats.mode & 0o7777 : isExecutable ? 0o755 : 0o644;
   if (stats.isDirectory()) return { path, kind: 'directory', mode };
@@ -57,6 +67,6 @@ function toEntry(file: Buffer, path: string, stats: Stats, keepModes: boolean): 
       actual: file.toString(),
     });
   const contents = { file, sizeBytes: stats.size };
-  const link = stats.nlink > 1 ? { link: `${stats.dev}:${stats.ino}` } : {};
+  const link = stats.nlink > 1 && !copyHardLinks ? { link: `${stats.dev}:${stats.ino}` } : {};
   return { path, kind: 'file', mode, contents, ...link };
 }

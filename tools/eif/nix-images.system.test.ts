@@ -1,0 +1,238 @@
+import { spawnSync } from 'node:child_process';
+import {
+  cpSync,
+  existsSync,
+  linkSync,
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  realpathSync,
+  rmSync,
+  writeFileSync,
+} from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+
+const ROOT = fileURLToPath(new URL('../../', import.meta.url));
+const hasNix = spawnSync('nix', ['--version']).status === 0;
+const isBuilt = existsSync(join(ROOT, 'tools/dist/tee-eif.js'));
+
+if (!hasNix || !isBuilt) {
+  const missing = hasNix ? 'a build (npm run build)' : 'nix (Debian: nix-bin)';
+  if (process.env.CI !== undefined) throw new Error(`missing: ${missing}`);
+  console.error(`SKIPPED: Nix images, for want of ${missing}`);
+}
+
+const SYSTEM = process.arch === 'arm64' ? 'aarch64-linux' : 'x86_64-linux';
+const folder = mkdtempSync(join(tmpdir(), 'nix-images-'));
+const at = (...names: string[]): string => join(folder, ...names);
+
+interface Outcome {
+  readonly status: number | null;
+  readonly stdout: string;
+  readonly stderr: string;
+}
+
+/** Nix with a store and a configuration of its own: no daemon, no network. */
+function nix(...args: readonly string[]): Outcome {
+  const { status, stdout, stderr } = spawnSync('nix', args, {
+    encoding: 'utf8',
+    env: {
+      PATH: process.env.PATH,
+      HOME: at('home'),
+      NIX_CONF_DIR: at('conf'),
+      NIX_STORE_DIR: at('store'),
+      NIX_STATE_DIR: at('state'),
+      NIX_LOG_DIR: at('log'),
+    },
+  });
+  return { status, stdout, stderr };
+}
+
+const build = (attribute: string, ...more: readonly string[]): Outcome =>
+  nix('build', `path:${at('project')}#${attribute}`, '--no-write-lock-file', '--no-link', ...more);
+
+/** The path that an attribute was built to. */
+function built(attribute: string): string {
+  const { status, stdout, stderr } = build(attribute, '--json');
+  expect(stderr.replace(/^warning:.*\n/gm, '')).not.toMatch(/^error/m);
+  expect(status).toBe(0);
+  return (JSON.parse(stdout) as [{ outputs: { out: string } }])[0].outputs.out;
+}
+
+/** An image described by the built command. */
+function describeImage(path: string): Record<string, unknown> & { measurements: object } {
+  const command = join(ROOT, 'tools/eif/bin/tee-eif.js');
+  const { status, stdout } = spawnSync(process.execPath, [command, 'describe', path, '--json'], {
+    encoding: 'utf8',
+  });
+  expect(status).toBe(0);
+  return JSON.parse(stdout);
+}
+
+/** A flake that uses ours as its users do. */
+const PROJECT = `{
+  inputs.nixpkgs.url = "path:${at('nixpkgs')}";
+  inputs.tee.url = "path:${at('tee')}";
+  inputs.tee.inputs.nixpkgs.follows = "nixpkgs";
+  outputs = { nixpkgs, tee, ... }:
+    let
+      nitro = tee.lib.${SYSTEM};
+      pkgs = nixpkgs.legacyPackages.${SYSTEM};
+      parts = {
+        name = "payments";
+        version = "7";
+        kernel = ./kernel;
+        kernelConfig = ./kernel.config;
+        init = ./init;
+        nsmKo = ./nsm.ko;
+        entrypoint = "/bin/app\\n--it's";
+        env = "A=1";
+        copyToRoot = ./root;
+        arch = "x86_64";
+      };
+    in {
+      packages.${SYSTEM} = {
+        image = nitro.buildEif parts;
+        arm = nitro.buildEif (parts // { arch = "aarch64"; compress = "none"; metadata.a = "'b'"; });
+        own = nitro.mkEif {
+          kernel = ./kernel;
+          cmdline = "quiet 'x'";
+          ramdisks = [
+            (nitro.mkSysRamdisk { init = ./root/bin; })
+            (nitro.mkCpioArchive { src = ./root; })
+          ];
+        };
+        ramdisk = nitro.mkUserRamdisk { entrypoint = "/x"; rootfs = ./root; };
+        control = pkgs.runCommand "control" { } ''
+          sleep 1.1 # times in archives have seconds
+          cp -r \${./root} root
+          (cd root && find . | cpio --quiet -o -H newc > $out)
+          exit 0
+        '';
+      };
+    };
+}
+`;
+
+beforeAll(() => {
+  if (!hasNix || !isBuilt) return;
+  for (const name of ['home', 'conf', 'store', 'project/root/bin'])
+    mkdirSync(at(name), { recursive: true });
+  writeFileSync(
+    at('conf/nix.conf'),
+    [
+      'experimental-features = nix-command flakes',
+      ...['sandbox = false', 'build-users-group =', 'substituters =', 'flake-registry ='],
+    ].join('\n'),
+  );
+  cpSync(join(ROOT, 'nix'), at('tee'), { recursive: true });
+  cpSync(join(ROOT, 'nix/testing/stub-nixpkgs'), at('nixpkgs'), { recursive: true });
+  const host = {
+    system: SYSTEM,
+    shell: realpathSync('/bin/bash'),
+    path: '/usr/local/bin:/usr/bin:/bin',
+    node: process.execPath,
+    teeTools: join(ROOT, 'tools'),
+  };
+  writeFileSync(at('nixpkgs/host.json'), JSON.stringify(host));
+  writeFileSync(at('project/flake.nix'), PROJECT);
+  writeFileSync(at('project/kernel'), 'a kernel');
+  writeFileSync(
+    at('project/kernel.config'),
+    '#\n# Automatically generated file; DO NOT EDIT.\n# Linux/x86_64 6.1.9 Kernel Configuration\n#\n',
+  );
+  writeFileSync(at('project/init'), 'init', { mode: 0o755 });
+  writeFileSync(at('project/nsm.ko'), 'module');
+  writeFileSync(at('project/root/bin/init'), 'another init', { mode: 0o755 });
+  writeFileSync(at('project/root/bin/app'), 'app', { mode: 0o755 });
+});
+afterAll(() => rmSync(folder, { recursive: true, force: true }));
+
+describe.skipIf(!hasNix || !isBuilt)('images by Nix', () => {
+  it('builds an image, and the same one again', () => {
+    const out = built('image');
+    expect(readdirSync(out).sort()).toEqual(['image.eif', 'pcr.json']);
+    const image = describeImage(join(out, 'image.eif'));
+    expect(JSON.parse(readFileSync(join(out, 'pcr.json'), 'utf8'))).toEqual({
+      Measurements: image.measurements,
+    });
+    expect(image).toMatchObject({
+      architecture: 'x86_64',
+      metadata: {
+        ImageName: 'payments',
+        ImageVersion: '7',
+        BuildMetadata: { OperatingSystem: 'Linux', KernelVersion: '6.1.9' },
+      },
+    });
+    const again = build('image', '--rebuild');
+    expect(again.stderr).not.toMatch(/^error/m);
+    expect(again.status).toBe(0);
+  });
+
+  it('holds what init expects', () => {
+    const command = join(ROOT, 'tools/eif/bin/tee-eif.js');
+    const args = ['extract', join(built('image'), 'image.eif'), '--out', at('taken'), '--unpack'];
+    const { stderr, status } = spawnSync(process.execPath, [command, ...args], {
+      encoding: 'utf8',
+    });
+    expect({ stderr, status }).toEqual({ stderr: '', status: 0 });
+    expect(readdirSync(at('taken/ramdisk-1.d')).sort()).toEqual(['dev', 'init', 'nsm.ko']);
+    expect(readFileSync(at('taken/ramdisk-2.d/cmd'), 'utf8')).toBe("/bin/app\n--it's\n");
+    expect(readFileSync(at('taken/ramdisk-2.d/env'), 'utf8')).toBe('A=1\n');
+    expect(readdirSync(at('taken/ramdisk-2.d/rootfs')).sort()).toEqual([
+      ...['bin', 'dev', 'proc', 'run', 'sys', 'tmp', 'var'],
+    ]);
+  });
+
+  it('builds for another processor by its inputs', () => {
+    expect(describeImage(join(built('arm'), 'image.eif'))).toMatchObject({
+      architecture: 'aarch64',
+      metadata: { CustomMetadata: { a: "'b'" } },
+    });
+  });
+
+  it('takes an init out of a folder, a quoted command line, and ramdisks of any folder', () => {
+    expect(describeImage(join(built('own'), 'image.eif'))).toMatchObject({
+      commandLine: "quiet 'x'",
+      metadata: { ImageName: 'image', ImageVersion: '0.1-dev' },
+    });
+  });
+
+  it('does not depend on the hard links of a store', () => {
+    const before = readFileSync(built('ramdisk'));
+    // What auto-optimise-store does to files that are the same.
+    writeFileSync(at('project/root/bin/twin'), 'app', { mode: 0o755 });
+    const apart = readFileSync(built('ramdisk'));
+    rmSync(at('project/root/bin/twin'));
+    linkSync(at('project/root/bin/app'), at('project/root/bin/twin'));
+    const optimised = nix('store', 'optimise');
+    expect(optimised.status).toBe(0);
+    const linked = build('ramdisk', '--rebuild');
+    expect(linked.stderr).not.toMatch(/^error/m);
+    expect(linked.status).toBe(0);
+    expect(apart).not.toEqual(before);
+    expect(readFileSync(built('ramdisk'))).toEqual(apart);
+    rmSync(at('project/root/bin/twin'));
+  });
+
+  it('notices an archive that differs (the control of this test)', () => {
+    built('control');
+    const { status, stderr } = build('control', '--rebuild');
+    expect(status).not.toBe(0);
+    expect(stderr).toMatch(/may not be deterministic|differs/);
+  });
+
+  it('shows its functions and packages', () => {
+    const shown = nix(
+      ...['eval', `path:${at('tee')}#lib.${SYSTEM}`, '--apply', 'builtins.attrNames', '--json'],
+      ...['--no-write-lock-file', '--override-input', 'nixpkgs', `path:${at('nixpkgs')}`],
+    );
+    expect(JSON.parse(shown.stdout)).toEqual([
+      ...['buildEif', 'mkCpioArchive', 'mkEif', 'mkSysRamdisk', 'mkUserRamdisk'],
+    ]);
+  });
+});
