@@ -1,6 +1,7 @@
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { ToolError } from '../common/tool-error.js';
+import { tooLarge } from './read-body.js';
 import type { VerifierHandler } from './verifier-options.js';
 
 /** A handler that listens. */
@@ -75,56 +76,49 @@ async function answer(
   incoming: IncomingMessage,
   outgoing: ServerResponse,
 ): Promise<void> {
-  const { method = 'GET', url = '/' } = incoming;
-  const hasBody = method !== 'GET' && method !== 'HEAD';
-  const body = hasBody ? await readBody(incoming, handler.maxBodyBytes) : undefined;
-  let request: Request;
-  try {
-    // The host is the client's to write: nothing depends on it.
-    request = new Request(new URL(url, 'http://localhost'), {
-      method,
-      headers: pick(incoming.headers),
-      ...(body !== undefined && { body }),
-    });
-  } catch {
-    outgoing.writeHead(400, { connection: 'close' }).end();
-    return;
-  }
-  const response = await handler(request);
-  const bytes = Buffer.from(await response.arrayBuffer());
-  const headers: Record<string, string> = { 'content-length': String(bytes.length) };
-  response.headers.forEach((value, name) => {
-    headers[name] = value;
+  const { method = 'GET' } = incoming;
+  // Never the host: that is the client's to write.
+  const url = /^\/(?![/\\])/.test(incoming.url ?? '') ? (incoming.url as string) : '/other';
+  const { status, headers, body } = await handler.answer({
+    method,
+    url,
+    contentType: incoming.headers['content-type'] ?? '',
+    read: (maxBytes) => readBody(incoming, maxBytes),
+    request: () =>
+      new Request(new URL(url, 'http://localhost'), { method, headers: pick(incoming.headers) }),
   });
+  headers['content-length'] = String(Buffer.byteLength(body));
   // Of a body that was not read to its end, the rest would be taken for the next request.
   if (!incoming.complete) headers.connection = 'close';
-  outgoing.writeHead(response.status, headers).end(method === 'HEAD' ? undefined : bytes);
+  outgoing.writeHead(status, headers).end(method === 'HEAD' ? undefined : body);
 }
 
-/** One byte more than allowed is enough for the handler to see that it is too many. */
-async function readBody(
-  incoming: IncomingMessage,
-  maxBytes: number,
-): Promise<Uint8Array<ArrayBuffer>> {
-  const chunks: Uint8Array[] = [];
-  let length = 0;
-  for await (const chunk of incoming.iterator({ destroyOnReturn: false })) {
-    chunks.push(chunk as Uint8Array);
-    length += (chunk as Uint8Array).length;
-    if (length > maxBytes) break;
-  }
-  return new Uint8Array(Buffer.concat(chunks).subarray(0, maxBytes + 1));
+async function readBody(incoming: IncomingMessage, maxBytes: number): Promise<Uint8Array> {
+  if (Number(incoming.headers['content-length'] ?? 0) > maxBytes) throw tooLarge(maxBytes);
+  return new Promise((resolve, reject) => {
+    const chunks: Uint8Array[] = [];
+    let length = 0;
+    incoming.on('data', (chunk: Uint8Array) => {
+      length += chunk.length;
+      if (length > maxBytes) {
+        incoming.pause();
+        reject(tooLarge(maxBytes));
+      } else chunks.push(chunk);
+    });
+    incoming.on('end', () => resolve(Buffer.concat(chunks)));
+    const broken = (cause?: unknown): void => {
+      if (!incoming.complete)
+        reject(new ToolError('service.body-invalid', { expected: 'a whole body', cause }));
+    };
+    incoming.on('error', broken);
+    incoming.on('close', broken);
+  });
 }
 
-/** What the handler and a rate limit may look at; a length that was cut is not passed on. */
+/** What a rate limit may look at. */
 function pick(headers: IncomingMessage['headers']): Record<string, string> {
   const picked: Record<string, string> = {};
   for (const [name, value] of Object.entries(headers))
-    if (typeof value === 'string' && !HOP_BY_HOP.has(name)) picked[name] = value;
+    if (typeof value === 'string') picked[name] = value;
   return picked;
 }
-
-const HOP_BY_HOP: ReadonlySet<string> = new Set([
-  ...['connection', 'keep-alive', 'transfer-encoding', 'te', 'trailer', 'upgrade', 'host'],
-  ...['content-length', 'expect', 'proxy-connection'],
-]);

@@ -1,5 +1,6 @@
 import { concatBytes } from 'tee-verify/bytes';
 import { ToolError } from '../common/tool-error.js';
+import type { Exchange } from './exchange.js';
 
 /** Nonce and evidence as they were sent; nothing of it is checked. */
 export interface VerificationRequest {
@@ -15,13 +16,12 @@ export interface VerificationRequest {
  * `service.body-invalid`.
  */
 export async function readVerificationRequest(
-  request: Request,
+  exchange: Exchange,
   maxBytes: number,
 ): Promise<VerificationRequest> {
-  const type = request.headers.get('content-type') ?? '';
-  if (!/^application\/json\s*(;|$)/i.test(type))
+  if (!/^application\/json\s*(;|$)/i.test(exchange.contentType))
     throw new ToolError('service.media-type', { expected: 'application/json' });
-  const bytes = await readBytes(request, maxBytes);
+  const bytes = await exchange.read(maxBytes);
   let json: unknown;
   try {
     json = JSON.parse(new TextDecoder('utf-8', { fatal: true }).decode(bytes));
@@ -52,10 +52,12 @@ function textOf(evidence: unknown): string {
   throw new ToolError('service.body-invalid', { expected: 'evidence as text or object' });
 }
 
-async function readBytes(request: Request, maxBytes: number): Promise<Uint8Array> {
-  const tooLarge = (): ToolError =>
-    new ToolError('service.body-too-large', { expected: `at most ${maxBytes} bytes` });
-  if (Number(request.headers.get('content-length') ?? 0) > maxBytes) throw tooLarge();
+/**
+ * Reads the body of a Web request. Throws `service.body-too-large` as soon as it is too much, and
+ * `service.body-invalid` when it breaks off.
+ */
+export async function readWebBody(request: Request, maxBytes: number): Promise<Uint8Array> {
+  if (Number(request.headers.get('content-length') ?? 0) > maxBytes) throw tooLarge(maxBytes);
   if (request.body === null) return new Uint8Array(0);
   const reader = request.body.getReader();
   const chunks: Uint8Array[] = [];
@@ -65,7 +67,7 @@ async function readBytes(request: Request, maxBytes: number): Promise<Uint8Array
       const { done, value } = await reader.read();
       if (done) return concatBytes(...chunks);
       length += value.length;
-      if (length > maxBytes) throw tooLarge();
+      if (length > maxBytes) throw tooLarge(maxBytes);
       chunks.push(value);
     }
   } catch (cause) {
@@ -73,4 +75,9 @@ async function readBytes(request: Request, maxBytes: number): Promise<Uint8Array
     if (cause instanceof ToolError) throw cause;
     throw new ToolError('service.body-invalid', { expected: 'a whole body', cause });
   }
+}
+
+/** The error for a body beyond the limit. */
+export function tooLarge(maxBytes: number): ToolError {
+  return new ToolError('service.body-too-large', { expected: `at most ${maxBytes} bytes` });
 }

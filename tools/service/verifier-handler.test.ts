@@ -77,7 +77,7 @@ function checked(handler: VerifierHandler): VerifierHandler {
       ).toEqual([]);
     return response;
   };
-  return Object.assign(wrapped, { drain: handler.drain, maxBodyBytes: handler.maxBodyBytes });
+  return Object.assign(wrapped, { drain: handler.drain, answer: handler.answer });
 }
 
 const get = (handler: VerifierHandler, path: string): Promise<Response> =>

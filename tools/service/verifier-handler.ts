@@ -2,10 +2,11 @@ import { inspectAttestation, type VerifyOptions } from 'tee-verify';
 import { decodeHex, encodeHex } from 'tee-verify/bytes';
 import { issueResult } from 'tee-verify/result';
 import { ToolError } from '../common/tool-error.js';
+import type { Answer, Exchange } from './exchange.js';
 import { Metrics } from './metrics.js';
 import { openApiDocument } from './openapi.js';
 import { type Problem, problemOf, rejection } from './problem.js';
-import { readVerificationRequest } from './read-body.js';
+import { readVerificationRequest, readWebBody } from './read-body.js';
 import { ROUTES, type Route } from './routes.js';
 import type {
   VerifierHandler,
@@ -22,7 +23,7 @@ const PROBLEM_TYPE = 'application/problem+json';
 
 /** What a request turned out to be, for log and metrics. */
 interface Outcome {
-  readonly response: Response;
+  readonly answer: Answer;
   readonly code?: string | undefined;
   readonly audience?: string | undefined;
 }
@@ -75,7 +76,12 @@ class Verifier {
   }
 
   handler(): VerifierHandler {
-    return Object.assign((request: Request) => this.#handle(request), {
+    const handle = async (request: Request): Promise<Response> => {
+      const { status, headers, body } = await this.#handle(exchangeOf(request));
+      return new Response(body, { status, headers });
+    };
+    return Object.assign(handle, {
+      answer: (exchange: Exchange) => this.#handle(exchange),
       drain: () => {
         this.#draining = true;
       },
@@ -83,30 +89,30 @@ class Verifier {
     });
   }
 
-  async #handle(request: Request): Promise<Response> {
+  async #handle(exchange: Exchange): Promise<Answer> {
     const startedMs = performance.now();
     const requestId = globalThis.crypto.randomUUID();
-    const { pathname, searchParams } = new URL(request.url);
+    const { pathname, searchParams } = new URL(exchange.url, 'http://localhost');
     const route = Object.hasOwn(ROUTES, pathname) ? (pathname as Route) : undefined;
     let outcome: Outcome;
     let failure: unknown;
     try {
-      outcome = await this.#answer(request, route, searchParams, startedMs);
+      outcome = await this.#answer(exchange, route, searchParams, startedMs);
     } catch (error) {
       const problem = problemOf(error) ?? problemOf(new ToolError('service.internal'));
       if (problemOf(error) === undefined) failure = error;
       outcome = problemOutcome(problem as Problem);
     }
-    const { response, code, audience } = outcome;
-    response.headers.set('x-request-id', requestId);
-    this.#metrics.request(route ?? 'other', response.status);
-    const { status } = response;
+    const { answer, code, audience } = outcome;
+    const { status } = answer;
+    answer.headers['x-request-id'] = requestId;
+    this.#metrics.request(route ?? 'other', status);
     this.#options.log?.({
       time: new Date().toISOString(),
       level: failure !== undefined ? 'error' : status >= 500 ? 'warn' : 'info',
       event: failure === undefined ? 'request' : 'failure',
       requestId,
-      method: METHODS.has(request.method) ? request.method : 'other',
+      method: METHODS.has(exchange.method) ? exchange.method : 'other',
       route: route ?? 'other',
       status,
       durationMs: Math.round((performance.now() - startedMs) * 1000) / 1000,
@@ -116,36 +122,36 @@ class Verifier {
         error: failure instanceof Error ? failure.message : String(failure),
       }),
     });
-    return response;
+    return answer;
   }
 
   async #answer(
-    request: Request,
+    exchange: Exchange,
     route: Route | undefined,
     query: URLSearchParams,
     startedMs: number,
   ): Promise<Outcome> {
     if (route === undefined) throw new ToolError('service.not-found');
-    if (request.method !== ROUTES[route]) {
+    if (exchange.method !== ROUTES[route]) {
       const outcome = problemOutcome(
         problemOf(new ToolError('service.method-not-allowed')) as Problem,
       );
-      outcome.response.headers.set('allow', ROUTES[route]);
+      outcome.answer.headers.allow = ROUTES[route];
       return outcome;
     }
     switch (route) {
       case '/healthz':
-        return { response: json(200, '{"status":"ok"}') };
+        return { answer: json(200, '{"status":"ok"}') };
       case '/readyz':
         return this.#ready();
       case '/metrics':
-        return { response: text(this.#metrics.text()) };
+        return { answer: text(this.#metrics.text()) };
       case '/openapi.json':
-        return { response: json(200, this.#openApi, 'public, max-age=300') };
+        return { answer: json(200, this.#openApi, 'public, max-age=300') };
       case '/.well-known/jwks.json':
-        return { response: json(200, this.#jwks, 'public, max-age=300') };
+        return { answer: json(200, this.#jwks, 'public, max-age=300') };
     }
-    const waitSeconds = await this.#options.rateLimit?.(request, route);
+    const waitSeconds = await this.#options.rateLimit?.(exchange.request(), route);
     if (waitSeconds !== undefined) {
       const problem = problemOf(new ToolError('service.rate-limited')) as Problem;
       return problemOutcome({ ...problem, retryAfterSeconds: Math.ceil(waitSeconds) });
@@ -153,7 +159,7 @@ class Verifier {
     if (route === '/v1/challenge') return this.#challenge(query.get('audience') ?? undefined);
     if (this.#metrics.inFlight >= this.#maxConcurrent) throw new ToolError('service.overloaded');
     this.#metrics.inFlight++;
-    const work = this.#result(request, startedMs).finally(() => {
+    const work = this.#result(exchange, startedMs).finally(() => {
       this.#metrics.inFlight--;
     });
     return withTimeout(work, this.#timeoutMs, () => new ToolError('service.timeout'));
@@ -171,7 +177,7 @@ class Verifier {
     } catch (error) {
       throw problemOf(error) === undefined ? new ToolError('service.overloaded') : error;
     }
-    return { response: json(200, '{"status":"ready"}') };
+    return { answer: json(200, '{"status":"ready"}') };
   }
 
   #policy(audience: string | undefined): VerifierPolicy {
@@ -195,12 +201,12 @@ class Verifier {
       audience,
       expiresAt: new Date(expiresAtMs).toISOString(),
     };
-    return { response: json(200, JSON.stringify(body)), audience };
+    return { answer: json(200, JSON.stringify(body)), audience };
   }
 
   /** Evidence in, result out. The challenge is used up before anything expensive is done. */
-  async #result(request: Request, startedMs: number): Promise<Outcome> {
-    const given = await readVerificationRequest(request, this.#maxBodyBytes);
+  async #result(exchange: Exchange, startedMs: number): Promise<Outcome> {
+    const given = await readVerificationRequest(exchange, this.#maxBodyBytes);
     const { audience, manifest, manifestKeys, requireQuote } = this.#policy(given.audience);
     const { challenges, signer, issuer, resultLifetimeSeconds } = this.#options;
     const done = (code: string): void =>
@@ -225,29 +231,35 @@ class Verifier {
       ...(resultLifetimeSeconds !== undefined && { lifetimeSeconds: resultLifetimeSeconds }),
     });
     done('verified');
-    return { response: json(200, JSON.stringify({ token })), audience, code: 'verified' };
+    return { answer: json(200, JSON.stringify({ token })), audience, code: 'verified' };
   }
 }
 
 const METHODS: ReadonlySet<string> = new Set(['GET', 'POST', 'PUT', 'DELETE', 'HEAD', 'OPTIONS']);
 
-function json(status: number, body: string, cache = 'no-store'): Response {
-  return new Response(body, { status, headers: headers(JSON_TYPE, cache) });
+function json(status: number, body: string, cache = 'no-store'): Answer {
+  return { status, body, headers: headers(JSON_TYPE, cache) };
 }
 
-function text(body: string): Response {
-  return new Response(body, { headers: headers('text/plain; version=0.0.4; charset=utf-8') });
+function text(body: string): Answer {
+  return { status: 200, body, headers: headers('text/plain; version=0.0.4; charset=utf-8') };
 }
 
 function problemOutcome({ retryAfterSeconds, ...problem }: Problem): Outcome {
   const { status, code } = problem;
-  const response = new Response(JSON.stringify(problem), {
-    status,
-    headers: headers(PROBLEM_TYPE),
-  });
-  if (retryAfterSeconds !== undefined)
-    response.headers.set('retry-after', String(retryAfterSeconds));
-  return { response, code };
+  const answer = { status, body: JSON.stringify(problem), headers: headers(PROBLEM_TYPE) };
+  if (retryAfterSeconds !== undefined) answer.headers['retry-after'] = String(retryAfterSeconds);
+  return { answer, code };
+}
+
+function exchangeOf(request: Request): Exchange {
+  return {
+    method: request.method,
+    url: request.url,
+    contentType: request.headers.get('content-type') ?? '',
+    read: (maxBytes) => readWebBody(request, maxBytes),
+    request: () => request,
+  };
 }
 
 function headers(type: string, cache = 'no-store'): Record<string, string> {

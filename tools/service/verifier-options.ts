@@ -1,6 +1,7 @@
 import type { JWK } from 'jose';
 import type { EvidenceInput, ManifestInput, ManifestKeys, Report, VerifyOptions } from 'tee-verify';
 import type { Challenges, Signer } from 'tee-verify/result';
+import type { Answer, Exchange } from './exchange.js';
 import type { LogEntry } from './log-entry.js';
 import type { Route } from './routes.js';
 
@@ -58,5 +59,6 @@ export interface VerifierHandler {
   (request: Request): Promise<Response>;
   /** From now on `/readyz` says no, so that the load balancer sends nothing more. */
   drain(): void;
-  readonly maxBodyBytes: number;
+  /** The same for an adapter that has no Web request at hand. */
+  answer(exchange: Exchange): Promise<Answer>;
 }

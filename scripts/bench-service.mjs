@@ -1,0 +1,276 @@
+/**
+ * `npm run bench:service`: what the verifier service costs on top of verifying. A load generator in
+ * a process of its own posts evidence, each with a challenge of its own, over loopback; the server
+ * is one process that verifies on its own thread. Beside it, in turns: the same evidence verified in
+ * a loop in the same kind of process, with the same provider. The ratio of the two is the overhead.
+ *
+ * Two cases: `one instance`, whose certificates are all remembered but the leaf's own; and `a fleet`,
+ * where every request comes from another instance, which has a CA certificate of its own.
+ *
+ * BENCH_SECONDS (default 6) a round, BENCH_ROUNDS (default 3), BENCH_CLIENTS (default 8).
+ */
+import { fork } from 'node:child_process';
+import { generateKeyPairSync, randomBytes } from 'node:crypto';
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { Agent, request } from 'node:http';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { performance } from 'node:perf_hooks';
+import { fileURLToPath } from 'node:url';
+
+const SECONDS = Number(process.env.BENCH_SECONDS ?? 6);
+const ROUNDS = Number(process.env.BENCH_ROUNDS ?? 3);
+const CLIENTS = Number(process.env.BENCH_CLIENTS ?? 8);
+const AUDIENCE = 'https://bench.example';
+/** Challenges live for an hour at most: all of them are made beforehand. */
+const LIFETIME_SECONDS = 3600;
+/** Making an instance with its certificates takes longer than verifying it. */
+const MAX_FLEET = Number(process.env.BENCH_FLEET ?? 3000);
+
+const role = process.argv[2] ?? 'main';
+const roles = { main, server, raw };
+await roles[role]();
+
+/** Evidence of simulated machines; each document carries a challenge, and none is used twice. */
+async function makeBodies(count, key, instances) {
+  const { createNitroPki } = await import('../build/tools/simulator/nitro-pki.js');
+  const { createChallenges } = await import('../dist/result.js');
+  const { encodeBase64, encodeHex } = await import('../dist/bytes.js');
+  const pki = await createNitroPki();
+  const challenges = createChallenges({ key, lifetimeSeconds: LIFETIME_SECONDS });
+  const pcrs = new Map(Array.from({ length: 16 }, (_, i) => [i, new Uint8Array(48).fill(i + 1)]));
+  const bodies = [];
+  for (let i = 0; i < count; i++) {
+    const { nonce } = challenges.issue(AUDIENCE);
+    const document = await pki.issueDocument({
+      platform: 'nitrotpm',
+      moduleId: `i-${(i % instances).toString(16).padStart(17, '0')}-tpm0000000000000000`,
+      timestampMs: Date.now(),
+      pcrs,
+      nonce,
+    });
+    bodies.push({ nonce: encodeHex(nonce), evidence: encodeBase64(document) });
+  }
+  return { bodies, root: pki.rootPem };
+}
+
+function manifest() {
+  const hex = (byte) => byte.toString(16).padStart(2, '0').repeat(48);
+  return JSON.stringify({
+    version: 1,
+    platform: 'nitrotpm',
+    hashAlgorithm: 'SHA384',
+    measurementSets: [{ label: 'bench', pcrs: { 4: hex(5), 7: hex(8), 12: hex(13) } }],
+  });
+}
+
+/** The service: handler, store in memory, key in memory, verification on this thread. */
+async function server() {
+  process.once('message', async ({ key, root, provider, keyFile }) => {
+    const { createVerifierHandler } = await import('../tools/dist/service.js');
+    const { listen } = await import('../build/tools/service/node-server.js');
+    const { readSigningKey } = await import('../build/tools/common/signing-key.js');
+    const { createChallenges, createMemoryChallengeStore } = await import('../dist/result.js');
+    const store = createMemoryChallengeStore({ capacity: 10_000_000 });
+    // Its challenges were made before it was: the store must not take it for a restart.
+    const remembering = {
+      consume: (used) => store.consume({ ...used, issuedAtMs: Number.MAX_SAFE_INTEGER }),
+    };
+    const handler = createVerifierHandler({
+      policies: [{ audience: AUDIENCE, manifest: manifest() }],
+      challenges: createChallenges({
+        key: Buffer.from(key, 'hex'),
+        store: remembering,
+        lifetimeSeconds: LIFETIME_SECONDS,
+      }),
+      signer: await readSigningKey(keyFile),
+      verifyOptions: { trustAnchors: [root], provider: await providerOf(provider) },
+      log: () => undefined,
+    });
+    const { port } = await listen(handler, '127.0.0.1', 0);
+    process.send({ port });
+    process.on('message', () => process.send({ cpuMs: cpuMs() }));
+  });
+  process.on('disconnect', () => process.exit(0));
+}
+
+/** The verification alone: the same documents in a loop, as many at once as there are clients. */
+async function raw() {
+  process.once('message', async ({ bodies, root, provider: name, seconds }) => {
+    const { inspectAttestation } = await import('../dist/node.js');
+    const provider = await providerOf(name);
+    const reference = manifest();
+    let index = 0;
+    let done = 0;
+    const before = cpuMs();
+    const untilMs = performance.now() + seconds * 1000;
+    await Promise.all(
+      Array.from({ length: CLIENTS }, async () => {
+        while (performance.now() < untilMs) {
+          const { evidence, nonce } = bodies[index++ % bodies.length];
+          const report = await inspectAttestation(evidence, reference, {
+            nonce,
+            trustAnchors: [root],
+            provider,
+          });
+          if (report.verdict !== 'verified') throw new Error(report.message);
+          done++;
+        }
+      }),
+    );
+    process.send({ perSecond: done / seconds, cpuMs: (cpuMs() - before) / done });
+    process.disconnect();
+  });
+}
+
+/** Processor time of this process: what a busy machine does to the clock does not count. */
+function cpuMs() {
+  const { user, system } = process.cpuUsage();
+  return (user + system) / 1000;
+}
+
+async function providerOf(name) {
+  const { createNodeProvider } = await import('../dist/node.js');
+  if (name === 'node:crypto') return createNodeProvider();
+  const { loadWasm } = await import('../dist/wasm-fallback.js');
+  const loaded = loadWasm();
+  if (loaded.provider === undefined) throw new Error(loaded.unavailable);
+  return loaded.provider;
+}
+
+function start(name) {
+  return fork(fileURLToPath(import.meta.url), [name], {
+    stdio: ['ignore', 'inherit', 'inherit', 'ipc'],
+  });
+}
+
+function answerOf(child) {
+  return new Promise((resolve, reject) => {
+    child.once('message', resolve);
+    child.once('exit', (code) => reject(new Error(`a process of the bench ended with ${code}`)));
+  });
+}
+
+async function rawRate(provider, bodies, root) {
+  const child = start('raw');
+  child.send({ bodies: bodies.slice(0, 2000), root, provider, seconds: SECONDS });
+  return answerOf(child);
+}
+
+async function cpuOf(child) {
+  const answer = answerOf(child);
+  child.send({});
+  return (await answer).cpuMs;
+}
+
+/** Posts every body once, CLIENTS at a time over connections that stay open. */
+async function load(port, bodies) {
+  const agent = new Agent({ keepAlive: true, maxSockets: CLIENTS });
+  const times = [];
+  let index = 0;
+  const started = performance.now();
+  const untilMs = started + SECONDS * 1000;
+  await Promise.all(
+    Array.from({ length: CLIENTS }, async () => {
+      while (performance.now() < untilMs && index < bodies.length) {
+        const body = bodies[index++];
+        const from = performance.now();
+        await post(agent, port, body);
+        times.push(performance.now() - from);
+      }
+    }),
+  );
+  const seconds = (performance.now() - started) / 1000;
+  agent.destroy();
+  return { perSecond: times.length / seconds, times: times.sort((a, b) => a - b) };
+}
+
+function post(agent, port, body) {
+  return new Promise((resolve, reject) => {
+    const headers = {
+      'content-type': 'application/json',
+      'content-length': Buffer.byteLength(body),
+    };
+    const options = {
+      agent,
+      port,
+      host: '127.0.0.1',
+      path: '/v1/results',
+      method: 'POST',
+      headers,
+    };
+    const req = request(options, (response) => {
+      let text = '';
+      response.setEncoding('utf8');
+      response.on('data', (chunk) => {
+        text += chunk;
+      });
+      response.on('end', () => {
+        if (response.statusCode === 200) resolve();
+        else reject(new Error(`${response.statusCode} ${text}`));
+      });
+    });
+    req.on('error', reject);
+    req.end(body);
+  });
+}
+
+async function main() {
+  const key = randomBytes(32).toString('hex');
+  const folder = mkdtempSync(join(tmpdir(), 'bench-'));
+  const keyFile = join(folder, 'key.pem');
+  const { privateKey } = generateKeyPairSync('ec', { namedCurve: 'P-256' });
+  writeFileSync(keyFile, privateKey.export({ format: 'pem', type: 'pkcs8' }));
+  const providers = (process.env.BENCH_PROVIDERS ?? 'wasm,node:crypto').split(',');
+  console.log(
+    `Verifier service on loopback: ${CLIENTS} clients, ${ROUNDS} rounds of ${SECONDS} s, Node ${process.version}`,
+  );
+  const cases = providers.flatMap((provider) => [
+    { provider, name: 'one instance', instances: 1 },
+    { provider, name: 'a fleet', instances: Number.POSITIVE_INFINITY },
+  ]);
+  for (const { provider, name, instances } of cases) {
+    const probe = await makeBodies(50, Buffer.from(key, 'hex'), instances);
+    const { perSecond: guess } = await rawRate(provider, probe.bodies, probe.root);
+    const { bodies, root } = await makeBodies(
+      Math.min(Math.ceil(guess * SECONDS * ROUNDS * 1.1), instances === 1 ? 60_000 : MAX_FLEET) +
+        200,
+      Buffer.from(key, 'hex'),
+      instances,
+    );
+    const texts = bodies.map((body) => JSON.stringify(body));
+    const child = start('server');
+    child.send({ key, root, provider, keyFile });
+    const { port } = await answerOf(child);
+    const share = Math.floor((texts.length - 200) / ROUNDS);
+    await load(port, texts.slice(0, 200));
+    const rounds = [];
+    for (let round = 0; round < ROUNDS; round++) {
+      const alone = await rawRate(provider, bodies, root);
+      const from = 200 + round * share;
+      const before = await cpuOf(child);
+      const { perSecond, times } = await load(port, texts.slice(from, from + share));
+      const cpu = ((await cpuOf(child)) - before) / times.length;
+      rounds.push({ alone: alone.perSecond, aloneCpu: alone.cpuMs, perSecond, cpu, times });
+    }
+    child.removeAllListeners('exit');
+    child.disconnect();
+    const median = (list) => [...list].sort((a, b) => a - b)[Math.floor(list.length / 2)];
+    const alone = median(rounds.map((round) => round.alone));
+    const perSecond = median(rounds.map((round) => round.perSecond));
+    const times = rounds.flatMap((round) => round.times).sort((a, b) => a - b);
+    const at = (p) => times[Math.min(times.length - 1, Math.floor(times.length * p))].toFixed(2);
+    const overhead = median(rounds.map((round) => 1 - round.perSecond / round.alone));
+    const cpu = median(rounds.map((round) => round.cpu));
+    const aloneCpu = median(rounds.map((round) => round.aloneCpu));
+    console.log(
+      [
+        `${provider}, ${name}: verifying alone ${alone.toFixed(0)}/s, service ${perSecond.toFixed(0)}/s,`,
+        `overhead ${(overhead * 100).toFixed(0)} %;`,
+        `processor ms for each: alone ${aloneCpu.toFixed(3)}, service ${cpu.toFixed(3)} (${((1 - aloneCpu / cpu) * 100).toFixed(0)} % of it not verifying);`,
+        `ms at 50 % ${at(0.5)}, 90 % ${at(0.9)}, 99 % ${at(0.99)}, 99.9 % ${at(0.999)} (${times.length} requests)`,
+      ].join(' '),
+    );
+  }
+  rmSync(folder, { recursive: true });
+}
