@@ -317,10 +317,20 @@ describe.skipIf(!built)('tee-simulator', () => {
     ['a bad fault', ['--fault', 'slow'], 'simulator.fault-invalid'],
     ['a set without a manifest', ['--set', 'x'], 'usage.option-conflict'],
     ['a missing manifest', ['--manifest', '/no/such'], 'file.unreadable'],
+    ['a root that cannot be written', ['--root', '/no/such/root.pem'], 'file.unwritable'],
+    // The mistake: a file of another kind. Its codes are those of tee-verify.
+    ['an event log that is none', ['--event-log', SIMULATOR], 'eventlog.malformed'],
+    ['a manifest that is none', ['--manifest', SIMULATOR], 'manifest.malformed'],
   ])('refuses %s', async (_, args, text) => {
     const { status, stderr } = await runNode([SIMULATOR, '--listen', 'tcp:127.0.0.1:0', ...args]);
     expect(status).toBe(2);
     expect(stderr).toMatch(new RegExp(`^tee-simulator: ${text.replace('.', '\\.')}: .*\n$`));
+  });
+  // The mistake: to follow the hint, which named a form that was refused as well.
+  it.each(['foo', '/dev/tpmrm0'])('offers only what it takes: --listen %s', async (address) => {
+    const { status, stderr } = await runNode([SIMULATOR, '--listen', address]);
+    expect(status).toBe(2);
+    expect(stderr).toContain(`expected tcp:host:port or unix:path; got "${address}"`);
   });
 });
 

@@ -6,11 +6,13 @@ import type { CommandAuth } from '../agent/tpm/message.js';
 import { tpmHash } from '../agent/tpm/names.js';
 import { written } from '../agent/tpm/read-structure.js';
 import { inSession, TPM_RC } from '../agent/tpm/response-code.js';
+import { allBits } from './attribute-bits.js';
 import { fail } from './tpm-failure.js';
 import type { SessionState, TpmState } from './tpm-state.js';
 
 const CODES = { truncated: 'quote.malformed', trailing: 'quote.malformed' } as const;
 const MAX_SESSIONS = 3;
+const ALL_BITS = allBits(TPMA_SESSION);
 const PARAMETER_BITS = TPMA_SESSION.decrypt | TPMA_SESSION.encrypt;
 
 /** Reads an authorisation area (Part 1, 18.6). */
@@ -20,12 +22,11 @@ export function readAuthArea(area: Uint8Array): CommandAuth[] {
   try {
     while (reader.left > 0) {
       if (auths.length === MAX_SESSIONS) fail(TPM_RC.AUTHSIZE);
-      auths.push({
-        sessionHandle: reader.u32('sessionHandle'),
-        nonce: reader.sized16('nonceCaller', 64).slice(),
-        attributes: reader.u8('sessionAttributes'),
-        hmac: reader.sized16('hmac', 64).slice(),
-      });
+      const sessionHandle = reader.u32('sessionHandle');
+      const nonce = reader.sized16('nonceCaller', 64).slice();
+      const attributes = reader.u8('sessionAttributes');
+      if ((attributes & ~ALL_BITS) !== 0) fail(inSession(TPM_RC.RESERVED_BITS, auths.length + 1));
+      auths.push({ sessionHandle, nonce, attributes, hmac: reader.sized16('hmac', 64).slice() });
     }
   } catch (error) {
     if (error instanceof Error && error.name === 'AttestationError') fail(TPM_RC.AUTHSIZE);

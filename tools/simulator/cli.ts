@@ -1,4 +1,5 @@
 import { Command } from 'commander';
+import { AttestationError } from 'tee-verify';
 import { decodeHex } from 'tee-verify/bytes';
 import { parseTpmAddress } from '../agent/transport/open-transport.js';
 import type { SocketAddress } from '../agent/transport/socket-transport.js';
@@ -18,6 +19,7 @@ import { listen } from './socket-server.js';
 import { createSimulator, type SimulatorOptions, type TpmSimulator } from './tpm-simulator.js';
 
 const PROGRAM = 'tee-simulator';
+const LISTEN_FORMS = 'tcp:host:port or unix:path';
 const MAX_EVENT_LOG_BYTES = 8 * 1024 * 1024;
 const MAX_MANIFEST_BYTES = 1024 * 1024;
 
@@ -40,7 +42,8 @@ Examples:
   tee-simulator --fault late=2000@Quote --fault rc=0x922@NV_Write#2
   TPM2TOOLS_TCTI=swtpm:host=127.0.0.1,port=2321 tpm2_pcrread
 
-Exit status: 0 stopped by a signal, 2 wrong usage, an unreadable file, or an address in use.`;
+Exit status: 0 stopped by a signal, 1 a fault of the simulator itself, 2 wrong usage, a file that
+cannot be read, understood or written, or an address in use.`;
 
 interface Flags {
   readonly listen: string;
@@ -85,7 +88,9 @@ export async function main(args: readonly string[]): Promise<number> {
     await program.parseAsync(args, { from: 'user' });
     return EXIT.ok;
   } catch (error) {
-    return reportError(PROGRAM, error);
+    const status = reportError(PROGRAM, error);
+    // Nothing is verified here: what cannot be parsed is a file that the user named.
+    return error instanceof AttestationError ? EXIT.usage : status;
   }
 }
 
@@ -128,10 +133,10 @@ async function setUp(flags: Flags): Promise<TpmSimulator> {
 }
 
 function parseListenAddress(text: string): SocketAddress {
-  const address = parseTpmAddress(text);
+  const address = parseTpmAddress(text, LISTEN_FORMS);
   if ('device' in address)
     throw new ToolError('usage.option-invalid', {
-      expected: 'tcp:host:port or unix:path',
+      expected: LISTEN_FORMS,
       actual: JSON.stringify(text),
     });
   return address;

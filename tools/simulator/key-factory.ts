@@ -7,7 +7,7 @@ import {
 } from 'node:crypto';
 import { p256, p384 } from '@noble/curves/nist.js';
 import { type Bytes, decodeBase64, encodeHex } from 'tee-verify/bytes';
-import { HASH_NAMES, TPM_ALG, TPM_ECC, TPMA_OBJECT } from '../agent/tpm/constants.js';
+import { DIGEST_SIZES, HASH_NAMES, TPM_ALG, TPM_ECC, TPMA_OBJECT } from '../agent/tpm/constants.js';
 import { kdfA } from '../agent/tpm/kdf-a.js';
 import { inHandle, TPM_RC } from '../agent/tpm/response-code.js';
 import {
@@ -17,9 +17,11 @@ import {
   type TpmtPublic,
 } from '../agent/tpm/tpmt-public.js';
 import type { EcdsaSignature } from '../agent/tpm/tpmt-signature.js';
+import { allBits } from './attribute-bits.js';
 import { fail } from './tpm-failure.js';
 import { type TpmObject, TpmState } from './tpm-state.js';
 
+const OBJECT_BITS = allBits(TPMA_OBJECT);
 const CURVES = {
   [TPM_ECC.NIST_P256]: { curve: p256, size: 32 },
   [TPM_ECC.NIST_P384]: { curve: p384, size: 48 },
@@ -34,6 +36,9 @@ export function checkTemplate(area: TpmtPublic): number | undefined {
   const has = (bit: number): boolean => (area.objectAttributes & bit) !== 0;
   const { restricted, sign, decrypt, fixedTPM, fixedParent, sensitiveDataOrigin } = TPMA_OBJECT;
   if (HASH_NAMES[area.nameAlgorithm] === undefined) return TPM_RC.HASH;
+  if ((area.objectAttributes & ~OBJECT_BITS) !== 0) return TPM_RC.RESERVED_BITS;
+  if (area.authPolicy.length > 0 && area.authPolicy.length !== DIGEST_SIZES[area.nameAlgorithm])
+    return TPM_RC.SIZE;
   // Part 2, 8.3.3: what the attributes demand of each other in a primary key.
   if (has(fixedTPM) !== has(fixedParent)) return TPM_RC.ATTRIBUTES;
   if (!has(sensitiveDataOrigin)) return TPM_RC.ATTRIBUTES;

@@ -188,9 +188,8 @@ export class TpmState {
   }
 }
 
-/** Whether a handle is a hierarchy that can authorise. */
+/** Whether a handle is a hierarchy that has keys and tickets (TPMI_RH_HIERARCHY, Part 2, 9.14). */
 export function isHierarchy(handle: number): boolean {
-  return (
-    [TPM_RH.OWNER, TPM_RH.ENDORSEMENT, TPM_RH.PLATFORM, TPM_RH.LOCKOUT, TPM_RH.NULL] as number[]
-  ).includes(handle);
+  const all: readonly number[] = [TPM_RH.OWNER, TPM_RH.ENDORSEMENT, TPM_RH.PLATFORM, TPM_RH.NULL];
+  return all.includes(handle);
 }

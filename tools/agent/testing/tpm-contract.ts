@@ -7,6 +7,7 @@ import { nvContract } from './contract/nv-contract.js';
 import { pcrContract } from './contract/pcr-contract.js';
 import { quoteContract } from './contract/quote-contract.js';
 import { sessionContract } from './contract/session-contract.js';
+import { strictnessContract } from './contract/strictness-contract.js';
 
 /** What every TPM does for the client: run over the simulator and over swtpm. */
 export function describeTpmContract(name: string, start: () => Promise<TpmUnderTest>): void {
@@ -28,5 +29,6 @@ export function describeTpmContract(name: string, start: () => Promise<TpmUnderT
     sessionContract(bench);
     nvContract(bench);
     errorContract(bench);
+    strictnessContract(bench);
   });
 }

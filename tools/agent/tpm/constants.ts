@@ -194,6 +194,7 @@ export const TPMA_OBJECT = {
   restricted: 0x10000,
   decrypt: 0x20000,
   sign: 0x40000,
+  x509sign: 0x80000,
 } as const;
 
 /** Attributes of an NV index (Part 2, 13.4). Bits 4 to 7 are its type; 0 is ordinary data. */
@@ -203,13 +204,23 @@ export const TPMA_NV = {
   AUTHWRITE: 0x4,
   POLICYWRITE: 0x8,
   TYPE_MASK: 0xf0,
+  POLICY_DELETE: 0x400,
+  WRITELOCKED: 0x800,
+  WRITEALL: 0x1000,
+  WRITEDEFINE: 0x2000,
+  WRITE_STCLEAR: 0x4000,
+  GLOBALLOCK: 0x8000,
   PPREAD: 0x10000,
   OWNERREAD: 0x20000,
   AUTHREAD: 0x40000,
   POLICYREAD: 0x80000,
   NO_DA: 0x2000000,
+  ORDERLY: 0x4000000,
+  CLEAR_STCLEAR: 0x8000000,
+  READLOCKED: 0x10000000,
   WRITTEN: 0x20000000,
   PLATFORMCREATE: 0x40000000,
+  READ_STCLEAR: 0x80000000,
 } as const;
 
 /** Attributes of a session in a command (Part 2, 8.4). */

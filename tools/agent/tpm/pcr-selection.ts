@@ -34,10 +34,15 @@ export function readPcrSelections(reader: ByteReader): PcrSelection[] {
     const hashAlgorithm = item.u16('pcrSelection hash');
     const size = item.u8('sizeofSelect');
     if (size > 4) refuse(item, 'sizeofSelect', 'at most 4', `${size}`);
-    const bitmap = item.take(size, 'pcrSelect');
-    const indices: number[] = [];
-    for (let index = 0; index < size * 8; index++)
-      if (((bitmap[index >> 3] as number) & (1 << (index & 7))) !== 0) indices.push(index);
-    return { hashAlgorithm, indices };
+    return { hashAlgorithm, indices: readPcrBitmap(item, size) };
   });
+}
+
+/** The PCRs of a bitmap of `size` bytes: bit i of byte i/8 stands for PCR i. */
+export function readPcrBitmap(reader: ByteReader, size: number): number[] {
+  const bitmap = reader.take(size, 'pcrSelect');
+  const indices: number[] = [];
+  for (let index = 0; index < size * 8; index++)
+    if (((bitmap[index >> 3] as number) & (1 << (index & 7))) !== 0) indices.push(index);
+  return indices;
 }

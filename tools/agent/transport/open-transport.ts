@@ -11,10 +11,14 @@ export const DEFAULT_DEVICES: readonly string[] = ['/dev/tpmrm0', '/dev/tpm0'];
 export type TpmAddress = { readonly device: string } | SocketAddress;
 
 /**
- * Understands `/dev/…` (or any path), `tcp:host:port` and `unix:path`.
+ * Understands `/dev/…` (or any path), `tcp:host:port` and `unix:path`. `forms` says in an error
+ * what would have been understood.
  * @throws ToolError `usage.option-invalid`
  */
-export function parseTpmAddress(text: string): TpmAddress {
+export function parseTpmAddress(
+  text: string,
+  forms = 'a device like /dev/tpmrm0, tcp:host:port or unix:path',
+): TpmAddress {
   if (text.startsWith('unix:') && text.length > 5) return { path: text.slice(5) };
   if (text.startsWith('tcp:')) {
     const match = /^tcp:(?:\[([0-9A-Fa-f:.%\w]+)\]|([^:[\]]+)):(\d{1,5})$/.exec(text);
@@ -25,7 +29,7 @@ export function parseTpmAddress(text: string): TpmAddress {
     return { device: text };
   }
   throw new ToolError('usage.option-invalid', {
-    expected: 'a device like /dev/tpmrm0, tcp:host:port or unix:path',
+    expected: forms,
     actual: JSON.stringify(text),
   });
 }

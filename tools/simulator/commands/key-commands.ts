@@ -17,6 +17,7 @@ import { encodePublic, readPublic } from '../../agent/tpm/tpmt-public.js';
 import type { CommandAnswer, SimulatedCommand } from '../command-context.js';
 import { checkTemplate, makePrimary } from '../key-factory.js';
 import { fail } from '../tpm-failure.js';
+import { isHierarchy } from '../tpm-state.js';
 import { nextPcrSelections } from './pcr-commands.js';
 
 const createPrimary: SimulatedCommand = {
@@ -25,13 +26,7 @@ const createPrimary: SimulatedCommand = {
   authorised: 1,
   async run({ state, handles, parameters, locality }): Promise<CommandAnswer> {
     const hierarchy = handles[0] as number;
-    const allowed: readonly number[] = [
-      TPM_RH.OWNER,
-      TPM_RH.ENDORSEMENT,
-      TPM_RH.PLATFORM,
-      TPM_RH.NULL,
-    ];
-    if (!allowed.includes(hierarchy)) fail(inHandle(TPM_RC.VALUE, 1));
+    if (!isHierarchy(hierarchy)) fail(inHandle(TPM_RC.VALUE, 1));
     const sensitive = parameters.next((reader) =>
       readSized(reader, 'inSensitive', (inner) => ({
         userAuth: inner.sized16('userAuth', 64).slice(),

@@ -11,11 +11,15 @@ import { nvName } from '../../agent/tpm/names.js';
 import { readSized, written } from '../../agent/tpm/read-structure.js';
 import { inHandle, TPM_RC } from '../../agent/tpm/response-code.js';
 import { encodeNvPublic, readNvPublic } from '../../agent/tpm/tpms-nv-public.js';
+import { allBits } from '../attribute-bits.js';
 import type { SimulatedCommand } from '../command-context.js';
 import { errorAnswer } from '../simulated-nsm.js';
 import { fail } from '../tpm-failure.js';
 import type { NvIndex, TpmState } from '../tpm-state.js';
 
+const NV_BITS = allBits(TPMA_NV);
+// What happened to an index; nobody defines one as written or locked.
+const STATES = TPMA_NV.WRITTEN | TPMA_NV.WRITELOCKED | TPMA_NV.READLOCKED;
 const READS = TPMA_NV.PPREAD | TPMA_NV.OWNERREAD | TPMA_NV.AUTHREAD | TPMA_NV.POLICYREAD;
 const WRITES = TPMA_NV.PPWRITE | TPMA_NV.OWNERWRITE | TPMA_NV.AUTHWRITE | TPMA_NV.POLICYWRITE;
 
@@ -29,15 +33,19 @@ const defineSpace: SimulatedCommand = {
     const area = parameters.next((reader) => readSized(reader, 'publicInfo', readNvPublic));
     if (area.nvIndex >>> 24 !== TPM_HT.NV_INDEX) parameters.fail(TPM_RC.VALUE);
     if (HASH_NAMES[area.nameAlgorithm] === undefined) parameters.fail(TPM_RC.HASH);
+    const { attributes, authPolicy } = area;
+    if ((attributes & ~NV_BITS) !== 0) parameters.fail(TPM_RC.RESERVED_BITS);
     parameters.end();
-    const { attributes } = area;
     const has = (bits: number): boolean => (attributes & bits) !== 0;
     // Only ordinary data: no counters, bit fields or PINs.
-    if (has(TPMA_NV.TYPE_MASK) || has(TPMA_NV.WRITTEN)) parameters.fail(TPM_RC.ATTRIBUTES);
+    if (has(TPMA_NV.TYPE_MASK) || has(STATES)) parameters.fail(TPM_RC.ATTRIBUTES);
     if (!has(READS) || !has(WRITES)) parameters.fail(TPM_RC.ATTRIBUTES);
     if (has(TPMA_NV.PLATFORMCREATE) !== (hierarchy === TPM_RH.PLATFORM))
+      fail(inHandle(TPM_RC.ATTRIBUTES, 1));
+    if (has(TPMA_NV.POLICY_DELETE) && hierarchy !== TPM_RH.PLATFORM)
       parameters.fail(TPM_RC.ATTRIBUTES);
     const authSize = DIGEST_SIZES[area.nameAlgorithm] as number;
+    if (authPolicy.length > 0 && authPolicy.length !== authSize) parameters.fail(TPM_RC.SIZE);
     if (trimAuthValue(authValue).length > authSize) parameters.fail(TPM_RC.SIZE, 1);
     if (area.dataSize > state.limits.nvIndexSize) parameters.fail(TPM_RC.SIZE);
     if (state.nv.has(area.nvIndex)) fail(TPM_RC.NV_DEFINED);

@@ -9,7 +9,7 @@ import {
 import { tpmHash } from '../../agent/tpm/names.js';
 import {
   type PcrSelection,
-  readPcrSelections,
+  readPcrBitmap,
   writePcrSelections,
 } from '../../agent/tpm/pcr-selection.js';
 import { readList, written } from '../../agent/tpm/read-structure.js';
@@ -21,14 +21,20 @@ import { fail } from '../tpm-failure.js';
 const MAX_DIGESTS = 8;
 const MAX_EVENT_BYTES = 1024;
 
+/** Bytes of a selection's bitmap: a TPM with 24 PCRs takes no other size. */
+const PCR_SELECT_SIZE = PCR_COUNT / 8;
+const MAX_SELECTIONS = 16;
+
 /** Reads a TPML_PCR_SELECTION as a TPM does: only known hashes, bitmaps of three bytes. */
 export function nextPcrSelections(parameters: ParameterReader): PcrSelection[] {
-  const selections = parameters.next(readPcrSelections);
-  for (const { hashAlgorithm, indices } of selections) {
-    if (HASH_NAMES[hashAlgorithm] === undefined) parameters.fail(TPM_RC.HASH);
-    if (indices.some((index) => index >= PCR_COUNT)) parameters.fail(TPM_RC.VALUE);
-  }
-  return selections;
+  return parameters.next((reader) =>
+    readList(reader, 'pcrSelections', MAX_SELECTIONS, (item) => {
+      const hashAlgorithm = item.u16('pcrSelection hash');
+      if (HASH_NAMES[hashAlgorithm] === undefined) parameters.fail(TPM_RC.HASH);
+      if (item.u8('sizeofSelect') !== PCR_SELECT_SIZE) parameters.fail(TPM_RC.VALUE);
+      return { hashAlgorithm, indices: readPcrBitmap(item, PCR_SELECT_SIZE) };
+    }),
+  );
 }
 
 const pcrRead: SimulatedCommand = {

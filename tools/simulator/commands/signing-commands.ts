@@ -20,7 +20,7 @@ import type { CommandAnswer, SimulatedCommand } from '../command-context.js';
 import { signDigest } from '../key-factory.js';
 import type { ParameterReader } from '../parameter-reader.js';
 import { fail } from '../tpm-failure.js';
-import type { TpmObject, TpmState } from '../tpm-state.js';
+import { isHierarchy, type TpmObject, type TpmState } from '../tpm-state.js';
 import { isSigningKey } from './key-commands.js';
 import { nextPcrSelections } from './pcr-commands.js';
 
@@ -38,7 +38,7 @@ const quote: SimulatedCommand = {
     const hashAlgorithm = chooseScheme(key, parameters);
     const selections = state.pcrs.filter(nextPcrSelections(parameters));
     parameters.end();
-    return attestation(state, key, hashAlgorithm, 1, {
+    return attestation(key, hashAlgorithm, 1, {
       ...commonPart(state, key, extraData),
       attested: {
         type: 'quote',
@@ -59,7 +59,7 @@ const certify: SimulatedCommand = {
     const extraData = parameters.next((reader) => reader.sized16('qualifyingData', 66).slice());
     const hashAlgorithm = chooseScheme(key, parameters);
     parameters.end();
-    return attestation(state, key, hashAlgorithm, 2, {
+    return attestation(key, hashAlgorithm, 2, {
       ...commonPart(state, key, extraData),
       attested: {
         type: 'certify',
@@ -79,9 +79,11 @@ const hash: SimulatedCommand = {
     const algorithm = parameters.next((reader) => reader.u16('hashAlg'));
     if (HASH_NAMES[algorithm] === undefined) parameters.fail(TPM_RC.HASH);
     const hierarchy = parameters.next((reader) => reader.u32('hierarchy'));
+    if (!isHierarchy(hierarchy)) parameters.fail(TPM_RC.VALUE);
     parameters.end();
     const digest = tpmHash(algorithm, data);
-    // Part 3, 15.4: no ticket for anything that could pass for something a TPM made.
+    // Part 3, 15.4: no ticket for anything that could pass for something a TPM made. Fewer than
+    // four bytes cannot: nothing is added to them.
     const generated = written((writer) => writer.u32(TPM_GENERATED_VALUE));
     const safe = hierarchy !== TPM_RH.NULL && !equalBytes(data.subarray(0, 4), generated);
     return {
@@ -179,7 +181,6 @@ function commonPart(
 }
 
 function attestation(
-  _state: TpmState,
   key: TpmObject,
   hashAlgorithm: number,
   position: number,
