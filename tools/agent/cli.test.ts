@@ -319,7 +319,7 @@ describe.skipIf(!built)('tee-simulator', () => {
     ['a missing manifest', ['--manifest', '/no/such'], 'file.unreadable'],
     ['a root that cannot be written', ['--root', '/no/such/root.pem'], 'file.unwritable'],
     // The mistake: a file of another kind. Its codes are those of tee-verify.
-    ['an event log that is none', ['--event-log', SIMULATOR], 'eventlog.malformed'],
+    ['an event log that is none', ['--event-log', SIMULATOR], 'eventlog.pcr-index'],
     ['a manifest that is none', ['--manifest', SIMULATOR], 'manifest.malformed'],
   ])('refuses %s', async (_, args, text) => {
     const { status, stderr } = await runNode([SIMULATOR, '--listen', 'tcp:127.0.0.1:0', ...args]);
