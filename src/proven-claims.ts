@@ -1,4 +1,4 @@
-import type { Bytes } from './bytes/bytes.js';
+import { asciiBytes, type Bytes, concatBytes, equalBytes, isFilledWith } from './bytes/bytes.js';
 import { encodeHex } from './bytes/hex.js';
 import { parseEnvelope } from './cose.js';
 import type { Engine } from './crypto/engine.js';
@@ -26,7 +26,11 @@ export interface VerifiedClaims extends Claims {
 const MODULE_ID = /^(i-[0-9a-f]{8,17})-(?:tpm|enc)[0-9a-f]+$/;
 
 /** The claims of a verified document, as plain JSON data. */
-export function describeClaims(document: VerifiedDocument, path: UnverifiedPath): Claims {
+export function* describeClaims(
+  document: VerifiedDocument,
+  path: UnverifiedPath,
+  engine: Engine,
+): Flow<Claims> {
   const { platform, moduleId, timestampMs, publicKey, userData, nonce } = document;
   const instanceId = MODULE_ID.exec(moduleId)?.[1];
   return {
@@ -39,6 +43,9 @@ export function describeClaims(document: VerifiedDocument, path: UnverifiedPath)
     ...(userData !== undefined && { userData: encodeHex(userData) }),
     ...(nonce !== undefined && { nonce: encodeHex(nonce) }),
     debugMode: debugPcrs(document).length > 0,
+    ...(platform === 'enclave' && {
+      parentInstance: yield* compareParent(document, instanceId, engine),
+    }),
     unknownKeys: document.unknownKeys,
     certificates: path.certificates.map((certificate) => ({
       subject: certificate.subject.text,
@@ -48,6 +55,19 @@ export function describeClaims(document: VerifiedDocument, path: UnverifiedPath)
       notAfterMs: certificate.notAfterMs,
     })),
   };
+}
+
+/** Whether PCR4 is what this parent gives: SHA-384(48 zero bytes || instance ID). */
+function* compareParent(
+  { pcrs }: VerifiedDocument,
+  instanceId: string | undefined,
+  engine: Engine,
+): Flow<NonNullable<Claims['parentInstance']>> {
+  const pcr4 = pcrs.get(4);
+  if (pcr4 === undefined || isFilledWith(pcr4, 0) || instanceId === undefined) return 'absent';
+  const extended = concatBytes(new Uint8Array(pcr4.length), asciiBytes(instanceId));
+  const expected = yield* wait(engine.digest('SHA-384', extended));
+  return equalBytes(pcr4, expected) ? 'matches' : 'differs';
 }
 
 /** What a verified quote says, as plain JSON data. */

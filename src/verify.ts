@@ -69,7 +69,7 @@ export function* verifyEvidence(
 
   // Trusted from here: the document. What lies beside it in a bundle still is not.
   const document = trustDocument(claimed, chained, signed);
-  report.prove(describeClaims(document, path));
+  report.prove(yield* describeClaims(document, path, engine));
   if (evidence.quote === undefined && !options.requireQuote)
     report.skip('quote', 'the evidence has no TPM quote');
   else {

@@ -39,6 +39,12 @@ export interface Claims {
   readonly nonce?: string;
   /** Whether an enclave runs in debug mode (only ever true when the caller allowed it). */
   readonly debugMode: boolean;
+  /**
+   * Enclaves only: whether PCR4, SHA-384(48 zero bytes || instance ID), is that of the instance in
+   * module_id. `absent`: PCR4 is missing or all zero, or module_id names no instance. A report, no
+   * check: pin PCR4 to demand a parent.
+   */
+  readonly parentInstance?: 'matches' | 'differs' | 'absent';
   /** Keys of the payload that are not in the specification. */
   readonly unknownKeys: readonly string[];
   /** Anchor first, leaf last. */
