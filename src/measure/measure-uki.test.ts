@@ -20,10 +20,12 @@ import {
   type PePlan,
   ukiSections,
 } from './test-support/make-pe.js';
+import { makeSigner, type SignaturePlan, signPe, type TestSigner } from './test-support/sign-pe.js';
 import { encodeUtf16 } from './text.js';
 
 const X509 = guidBytes('a5c059a1-94e4-4aa7-87b5-ab155c2bf072');
 const SHA256 = guidBytes('c1c41626-504c-4092-aca9-41f936934328');
+const X509_SHA256 = guidBytes('3bd2a492-96c0-4079-b420-fcf98ef103ed');
 const OWNER = guidBytes('01234567-89ab-cdef-0123-456789abcdef');
 const PCR7_SECURE_BOOT_OFF =
   '98441c7f7625d10058c47683aec486ce311c633235eb555593a7ee791121e3578ae72d04ecef661f272d59058b77af35';
@@ -325,22 +327,28 @@ describe('addons', () => {
 });
 
 describe('Secure Boot', () => {
-  const leaf = makeCertificate('leaf');
-  const issuer = makeCertificate('issuer');
-  const stranger = makeCertificate('stranger');
-  const list = (...certificates: readonly Uint8Array[]): Uint8Array =>
-    concatBytes(
-      ...certificates.map((certificate) => makeSignatureList(X509, OWNER, [certificate])),
-    );
-  const signed = (certificates: readonly Uint8Array[], version = '252'): Uint8Array =>
-    makeUki(version, {}, { certificates: makeCertificateTable(certificates) });
+  const issuer = makeSigner('issuer');
+  const leaf = makeSigner('leaf', { issuer });
+  const stranger = makeSigner('stranger');
+  const list = (...signers: readonly TestSigner[]): Uint8Array =>
+    concatBytes(...signers.map(({ certificate }) => makeSignatureList(X509, OWNER, [certificate])));
+  const sign = (...signatures: readonly SignaturePlan[]): Promise<Uint8Array> =>
+    signPe(ukiSections('252'), signatures);
   const keys = { pk: list(stranger), kek: list(stranger), db: list(stranger, leaf) };
+  const authority = async (
+    image: Uint8Array,
+    db: Uint8Array,
+    dbx: Uint8Array = new Uint8Array(),
+  ): Promise<string | undefined> => {
+    const measurement = await measure(image, { secureBoot: { ...keys, db, dbx }, pcrs: [7] });
+    return measurement.events
+      .find(({ kind }) => kind === 'authority')
+      ?.description.replace('images allowed by db: ', '');
+  };
 
   it('measures the db entry of the signer, once', async () => {
-    const loader = makePe([{ name: '.text', data: new Uint8Array(9) }], {
-      certificates: makeCertificateTable([leaf]),
-    });
-    const measurement = await measure([loader, signed([leaf, issuer])], { secureBoot: keys });
+    const loader = await signPe([{ name: '.text', data: new Uint8Array(9) }], [{ signer: leaf }]);
+    const measurement = await measure([loader, await sign({ signer: leaf })], { secureBoot: keys });
     const seven = measurement.events.filter(({ pcr }) => pcr === 7);
     expect(seven.map(({ kind }) => kind)).toEqual([
       ...new Array(5).fill('variable'),
@@ -353,21 +361,112 @@ describe('Secure Boot', () => {
     expect(measurement.secureBoot).toBe(true);
   });
 
-  it('takes the first entry of db that the signature carries', async () => {
-    const authority = async (db: Uint8Array, image: Uint8Array): Promise<string | undefined> => {
-      const measurement = await measure(image, { secureBoot: { ...keys, db } });
-      return measurement.events.find(({ kind }) => kind === 'authority')?.description;
-    };
-    const image = signed([leaf, issuer]);
-    expect(await authority(list(issuer, leaf), image)).toBe('images allowed by db: issuer');
-    expect(await authority(list(leaf, issuer), image)).toBe('images allowed by db: leaf');
-    const tables = [makeCertificateTable([issuer]), makeCertificateTable([leaf])];
-    const twice = makeUki('252', {}, { certificates: concatBytes(...tables) });
-    expect(await authority(list(leaf, issuer), twice)).toBe('images allowed by db: issuer');
+  it('takes the first entry of db that is the signer or leads to it', async () => {
+    const image = await sign({
+      signer: leaf,
+      carried: [leaf.certificate, issuer.certificate, stranger.certificate],
+    });
+    expect(await authority(image, list(issuer, leaf))).toBe('issuer');
+    expect(await authority(image, list(leaf, issuer))).toBe('leaf');
+    // A measured boot: a certificate carried for nothing, first in db, allows nothing.
+    expect(await authority(image, list(stranger, leaf))).toBe('leaf');
+    await expect(authority(image, list(stranger))).rejects.toEqual(fails('uki.signer-not-in-db'));
+  });
+
+  it('takes an issuer that the signature does not carry', async () => {
+    // A measured boot: db [CA, leaf], the signature carries the leaf only.
+    const image = await sign({ signer: leaf });
+    expect(await authority(image, list(issuer, leaf))).toBe('issuer');
+    expect(await authority(image, list(stranger, issuer))).toBe('issuer');
+  });
+
+  it('follows carried certificates to an entry above them', async () => {
+    const root = makeSigner('root');
+    const middle = makeSigner('middle', { issuer: root });
+    const end = makeSigner('end', { issuer: middle, isAuthority: false });
+    const all = [end.certificate, middle.certificate];
+    expect(await authority(await sign({ signer: end, carried: all }), list(root))).toBe('root');
+    expect(await authority(await sign({ signer: end, carried: all }), list(middle))).toBe('middle');
+    await expect(authority(await sign({ signer: end }), list(root))).rejects.toEqual(
+      fails('uki.signer-not-in-db'),
+    );
+  });
+
+  it('tells certificates of one name apart by their keys', async () => {
+    const impostor = makeSigner('issuer');
+    const image = await sign({ signer: leaf });
+    expect(await authority(image, list(impostor, issuer))).toBe('issuer');
+    await expect(authority(image, list(impostor))).rejects.toEqual(fails('uki.signer-not-in-db'));
+    const forged = makeSigner('forged', { issuer, forged: true });
+    const byForged = await sign({ signer: forged });
+    expect(await authority(byForged, list(issuer, forged))).toBe('forged');
+  });
+
+  it('compares names as OpenSSL does', async () => {
+    const odd = makeSigner('odd', { issuer, issuerInCapitals: true });
+    expect(await authority(await sign({ signer: odd }), list(issuer, odd))).toBe('issuer');
+  });
+
+  it('does not guess where firmware may decide either way', async () => {
+    const unsure = fails('uki.not-predictable');
+    const curve = makeSigner('curve', { kind: 'ec' });
+    const byCurve = makeSigner('by curve', { issuer: curve });
+    await expect(authority(await sign({ signer: byCurve }), list(curve, byCurve))).rejects.toEqual(
+      unsure,
+    );
+    const noAuthority = makeSigner('no authority', { isAuthority: false });
+    const below = makeSigner('below', { issuer: noAuthority });
+    await expect(authority(await sign({ signer: below }), list(noAuthority))).rejects.toEqual(
+      unsure,
+    );
+    const renewed = makeSigner('issuer', { keys: issuer.keys });
+    const bySelf = await sign({ signer: issuer });
+    await expect(authority(bySelf, list(renewed, issuer))).rejects.toEqual(unsure);
+    const two = [leaf.certificate, issuer.certificate, renewed.certificate];
+    const above = makeSigner('above');
+    const crossed = makeSigner('issuer', { keys: issuer.keys, issuer: above });
+    const several = await sign({ signer: leaf, carried: [...two, crossed.certificate] });
+    await expect(authority(several, list(above))).rejects.toEqual(unsure);
+    const unreadable = makeSignatureList(X509, OWNER, [asciiBytes('no certificate')]);
+    await expect(authority(await sign({ signer: leaf }), unreadable)).rejects.toEqual(unsure);
+  });
+
+  it('takes the first of several signatures that db allows', async () => {
+    const twice = await sign({ signer: issuer }, { signer: stranger });
+    expect(await authority(twice, list(stranger, issuer))).toBe('issuer');
+    expect(await authority(twice, list(stranger))).toBe('stranger');
+    // Firmware looks for the image's hash in db in between.
+    const withHash = concatBytes(
+      list(stranger),
+      makeSignatureList(SHA256, OWNER, [new Uint8Array(32)]),
+    );
+    await expect(authority(twice, withHash)).rejects.toEqual(fails('uki.not-predictable'));
+    const curve = makeSigner('curve', { kind: 'ec' });
+    await expect(
+      authority(await sign({ signer: curve }, { signer: stranger }), list(curve)),
+    ).rejects.toEqual(fails('uki.not-predictable'));
+    expect(await authority(await sign({ signer: curve }), list(curve))).toBe('curve');
+  });
+
+  it('refuses a signature that is not one of this image', async () => {
+    const mismatch = fails('pe.signature-mismatch');
+    const faults: readonly Partial<SignaturePlan>[] = [
+      { imageDigest: new Uint8Array(32) }, // the image was changed after signing
+      { messageDigest: new Uint8Array(32) },
+      { forged: true },
+    ];
+    for (const fault of faults) {
+      const image = await sign({ signer: leaf, ...fault });
+      await expect(authority(image, list(leaf))).rejects.toEqual(mismatch);
+    }
+    const noSigner = await sign({ signer: leaf, carried: [issuer.certificate] });
+    await expect(authority(noSigner, list(issuer))).rejects.toEqual(
+      fails('pe.signature-malformed'),
+    );
   });
 
   it('ignores a command line from outside', async () => {
-    const measurement = await measure(signed([leaf]), {
+    const measurement = await measure(await sign({ signer: leaf }), {
       secureBoot: keys,
       commandLineOverride: 'evil=1',
     });
@@ -378,16 +477,36 @@ describe('Secure Boot', () => {
   it('refuses images that firmware would refuse', async () => {
     const unsigned = measure(makeUki(), { secureBoot: keys });
     await expect(unsigned).rejects.toEqual(fails('pe.not-signed'));
-    const other = measure(signed([issuer]), { secureBoot: keys });
+    const other = measure(await sign({ signer: makeSigner('other') }), { secureBoot: keys });
     await expect(other).rejects.toEqual(fails('uki.signer-not-in-db'));
+    const uki = await sign({ signer: leaf });
+    // dbx names the signer, or its issuer, which the signature need not carry.
     for (const dbx of [list(leaf), list(issuer)]) {
-      const revoked = measure(signed([leaf, issuer]), { secureBoot: { ...keys, dbx } });
+      const revoked = measure(uki, { secureBoot: { ...keys, dbx } });
       await expect(revoked).rejects.toEqual(fails('uki.revoked-by-dbx'));
     }
-    const uki = signed([leaf]);
+    expect(await authority(uki, list(leaf), list(stranger))).toBe('leaf');
+    const tbs = leaf.certificate.subarray(4); // behind the Certificate's header
+    const tbsBytes = tbs.subarray(0, 4 + ((tbs[2] as number) << 8) + (tbs[3] as number));
+    const named = concatBytes(createHash('sha256').update(tbsBytes).digest(), new Uint8Array(16));
+    const byCertificateHash = makeSignatureList(X509_SHA256, OWNER, [named]);
+    await expect(authority(uki, list(leaf), byCertificateHash)).rejects.toEqual(
+      fails('uki.not-predictable'),
+    );
     const [hash = new Uint8Array()] = await authenticodeDigests(bytesSource(uki), ['SHA-256']);
     const byHash = { ...keys, dbx: makeSignatureList(SHA256, OWNER, [hash]) };
     await expect(measure(uki, { secureBoot: byHash })).rejects.toEqual(fails('uki.revoked-by-dbx'));
+  });
+
+  it('refuses a PK that is not one certificate', async () => {
+    const empty = makeSignatureList(X509, OWNER, []);
+    const hash = makeSignatureList(SHA256, OWNER, [new Uint8Array(32)]);
+    // An empty list has an entry size all the same.
+    new DataView(empty.buffer).setUint32(24, 17, true);
+    for (const pk of [empty, list(leaf, stranger), hash])
+      await expect(measure(makeUki(), { secureBoot: { pk } })).rejects.toEqual(
+        fails('esl.pk-invalid'),
+      );
   });
 
   it('refuses keys without a platform key, and broken lists', async () => {

@@ -1,4 +1,4 @@
-import { asciiBytes } from '../bytes/bytes.js';
+import { asciiBytes, equalBytes } from '../bytes/bytes.js';
 import { encodeHex } from '../bytes/hex.js';
 import { AttestationError } from '../result/attestation-error.js';
 import { MEASUREMENT_CODES } from '../result/measurement-codes.js';
@@ -11,17 +11,17 @@ import type { CreateHasher } from './hasher.js';
 import { initrdPieces, notPredictable } from './initrd-pieces.js';
 import { extendAll, type MeasuredEvent, type MeasuredEventKind } from './measured-event.js';
 import { createNobleHasher } from './noble-hasher.js';
-import { readPeImage, sectionPieces, sectionSource } from './pe-image.js';
-import { readSignatureCertificates } from './pe-signature.js';
+import { type PeImage, readPeImage, sectionPieces, sectionSource } from './pe-image.js';
+import { type PeSignature, readSignatures } from './pe-signature.js';
 import {
   authorityData,
-  findAuthority,
   readSecureBoot,
   type SecureBootState,
   type SecureBootVariables,
   secureBootVariables,
 } from './secure-boot.js';
 import type { SignatureEntry } from './signature-list.js';
+import { findAuthority, signatureHash } from './signing-authority.js';
 import type { StubProfileName } from './stub-profiles.js';
 import { encodeUtf16 } from './text.js';
 
@@ -218,29 +218,50 @@ class Measurement {
     if (!state.enabled) return;
     const used: SignatureEntry[] = [];
     for (const { name, image } of this.#chain.images) {
-      const signatures = await readSignatureCertificates(image);
+      const signatures = await readSignatures(image);
       if (signatures.length === 0)
         throw new AttestationError(MEASUREMENT_CODES['pe.not-signed'], {
           expected: `${name} signed`,
           actual: 'no signature',
         });
-      const entry = findAuthority(state, signatures, name);
+      const entry = await findAuthority(state, signatures, name, this.#createHasher);
       if (!used.includes(entry)) {
         used.push(entry);
         const { data, description } = authorityData(entry);
         this.#addData(7, 'authority', description, data);
       }
-      const revoked = state.dbxEntries.filter(({ type }) => type === 'sha256');
-      if (revoked.length === 0) continue;
-      const digest = this.#plan.add(image.source, authenticodePieces(image), 'SHA-256');
-      this.#checks.push(() => {
-        const hex = encodeHex(digest());
-        if (revoked.some(({ data }) => encodeHex(data) === hex))
-          throw new AttestationError(MEASUREMENT_CODES['uki.revoked-by-dbx'], {
-            actual: `${name}: SHA-256 ${hex}`,
-          });
-      });
+      for (const signature of signatures) this.#checkSignedDigest(name, image, signature);
+      this.#checkRevoked(name, image);
     }
+  }
+
+  /** A signature of another image, or of this one before it was changed, allows nothing. */
+  #checkSignedDigest(name: string, image: PeImage, signature: PeSignature): void {
+    const digest = this.#plan.add(
+      image.source,
+      authenticodePieces(image),
+      signatureHash(signature),
+    );
+    this.#checks.push(() => {
+      if (!equalBytes(digest(), signature.imageDigest))
+        throw new AttestationError(MEASUREMENT_CODES['pe.signature-mismatch'], {
+          expected: `${name} with the digest ${encodeHex(signature.imageDigest)}, as signed`,
+          actual: encodeHex(digest()),
+        });
+    });
+  }
+
+  #checkRevoked(name: string, image: PeImage): void {
+    const revoked = this.#state.dbxEntries.filter(({ type }) => type === 'sha256');
+    if (revoked.length === 0) return;
+    const digest = this.#plan.add(image.source, authenticodePieces(image), 'SHA-256');
+    this.#checks.push(() => {
+      const hex = encodeHex(digest());
+      if (revoked.some(({ data }) => encodeHex(data) === hex))
+        throw new AttestationError(MEASUREMENT_CODES['uki.revoked-by-dbx'], {
+          actual: `${name}: SHA-256 ${hex}`,
+        });
+    });
   }
 
   /** PCR9, by Linux's EFI stub: its load options, then the initrd as it was loaded. */

@@ -1,20 +1,47 @@
 import { ByteReader } from '../bytes/byte-reader.js';
+import { encodeHex } from '../bytes/hex.js';
 import { AttestationError } from '../result/attestation-error.js';
 import { MEASUREMENT_CODES } from '../result/measurement-codes.js';
 import { DER, DerReader } from '../x509/der.js';
 import { readExactly } from './byte-source.js';
+import { canonicalName } from './chain-certificate.js';
 import type { PeImage } from './pe-image.js';
 
 const CODES = {
   truncated: MEASUREMENT_CODES['pe.certificate-table'],
   trailing: MEASUREMENT_CODES['pe.certificate-table'],
 } as const;
+const MALFORMED = MEASUREMENT_CODES['pe.signature-malformed'];
 const MAX_TABLE_BYTES = 1024 * 1024;
 const MAX_CERTIFICATES = 64;
 /** WIN_CERT_TYPE_PKCS_SIGNED_DATA. */
 const PKCS_SIGNED_DATA = 0x0002;
 /** pkcs7-signedData, 1.2.840.113549.1.7.2. */
 const SIGNED_DATA_OID = '2a864886f70d010702';
+/** SPC_INDIRECT_DATA_OBJID, 1.3.6.1.4.1.311.2.1.4. */
+const SPC_INDIRECT_DATA_OID = '2b060104018237020104';
+/** id-messageDigest, 1.2.840.113549.1.9.4. */
+const MESSAGE_DIGEST_OID = '2a864886f70d010904';
+
+/** One Authenticode signature of an image. OIDs are the hex of their DER contents. */
+export interface PeSignature {
+  /** The certificates it carries, DER, in their order. */
+  readonly certificates: readonly Uint8Array[];
+  /** Of the hash algorithm, for the image as for the signature. */
+  readonly digestOid: string;
+  /** What the image's Authenticode digest must be. */
+  readonly imageDigest: Uint8Array;
+  /** What `messageDigest` is the digest of. */
+  readonly signedContent: Uint8Array;
+  readonly messageDigest: Uint8Array;
+  /** Which certificate is the signer's: its issuer as `canonicalName` writes it, and serial. */
+  readonly issuer: string;
+  readonly serial: string;
+  readonly encryptionOid: string;
+  /** What `signature` is made over, not yet hashed. */
+  readonly signedBytes: Uint8Array;
+  readonly signature: Uint8Array;
+}
 
 /**
  * The certificates that each of an image's Authenticode signatures carries, DER, in their order.
@@ -23,6 +50,22 @@ const SIGNED_DATA_OID = '2a864886f70d010702';
  * Throws `pe.certificate-table`, `pe.signature-malformed`, `pe.limit-exceeded`.
  */
 export async function readSignatureCertificates(image: PeImage): Promise<Uint8Array[][]> {
+  const signatures = (await readBlobs(image)).map((blob) => readSignedData(blob).certificates);
+  checkCount(signatures);
+  return signatures;
+}
+
+/**
+ * An image's Authenticode signatures, in their order; nothing is verified here. Throws
+ * `pe.certificate-table`, `pe.signature-malformed`, `pe.limit-exceeded`.
+ */
+export async function readSignatures(image: PeImage): Promise<PeSignature[]> {
+  const signatures = (await readBlobs(image)).map(readSignature);
+  checkCount(signatures.map(({ certificates }) => certificates));
+  return signatures;
+}
+
+async function readBlobs(image: PeImage): Promise<Uint8Array[]> {
   const { offset, size } = image.certificates;
   if (size > MAX_TABLE_BYTES)
     throw new AttestationError(MEASUREMENT_CODES['pe.limit-exceeded'], {
@@ -30,15 +73,16 @@ export async function readSignatureCertificates(image: PeImage): Promise<Uint8Ar
       actual: `${size} bytes`,
     });
   if (size === 0) return [];
-  const table = await readExactly(image.source, offset, size, 'certificate table');
-  const signatures = readTable(table).map(certificatesOf);
+  return readTable(await readExactly(image.source, offset, size, 'certificate table'));
+}
+
+function checkCount(signatures: readonly (readonly Uint8Array[])[]): void {
   const count = signatures.flat().length;
   if (count > MAX_CERTIFICATES)
     throw new AttestationError(MEASUREMENT_CODES['pe.limit-exceeded'], {
       expected: `at most ${MAX_CERTIFICATES} certificates`,
       actual: `${count}`,
     });
-  return signatures;
 }
 
 /** The PKCS#7 blobs of a chain of WIN_CERTIFICATEs, each padded to 8 bytes. */
@@ -58,25 +102,88 @@ function readTable(table: Uint8Array): Uint8Array[] {
   return blobs;
 }
 
-/** The certificates field of SignedData (RFC 2315, 9.1). */
-function certificatesOf(blob: Uint8Array): Uint8Array[] {
-  const outer = new DerReader(
-    blob,
-    'Authenticode signature',
-    MEASUREMENT_CODES['pe.signature-malformed'],
-  );
-  const content: DerReader = outer.sequence('ContentInfo'); // padding may follow
-  const oid = content.oid('contentType');
-  if (oid !== SIGNED_DATA_OID) content.fail('contentType', 'signedData', oid);
-  const explicit = content.inside(content.element(0xa0, 'content'), 'content');
-  const signed = explicit.sequence('SignedData');
-  signed.integer('version');
-  signed.element(DER.SET, 'digestAlgorithms');
-  signed.sequence('contentInfo');
-  const field = signed.optional(0xa0, 'certificates');
-  if (field === undefined) return [];
-  const set = signed.inside(field, 'certificates');
+/** SignedData up to and including its certificates (RFC 2315, 9.1). */
+function readSignedData(blob: Uint8Array): {
+  digestAlgorithms: DerReader;
+  content: DerReader;
+  certificates: Uint8Array[];
+  rest: DerReader;
+} {
+  const outer = new DerReader(blob, 'Authenticode signature', MALFORMED);
+  const info: DerReader = outer.sequence('ContentInfo'); // padding may follow
+  const oid = info.oid('contentType');
+  if (oid !== SIGNED_DATA_OID) info.fail('contentType', 'signedData', oid);
+  const explicit = info.inside(info.element(0xa0, 'content'), 'content');
+  const rest = explicit.sequence('SignedData');
+  rest.integer('version');
+  const digestAlgorithms = rest.inside(rest.element(DER.SET, 'digestAlgorithms'), 'algorithms');
+  const content = rest.sequence('contentInfo');
+  const field = rest.optional(0xa0, 'certificates');
   const certificates: Uint8Array[] = [];
-  while (!set.done) certificates.push(set.element(DER.SEQUENCE, 'certificate').encoded);
-  return certificates;
+  const set = field && rest.inside(field, 'certificates');
+  while (set !== undefined && !set.done)
+    certificates.push(set.element(DER.SEQUENCE, 'certificate').encoded);
+  return { digestAlgorithms, content, certificates, rest };
+}
+
+/** SpcIndirectDataContent, and the one SignerInfo (RFC 2315, 9.2). */
+function readSignature(blob: Uint8Array): PeSignature {
+  const { digestAlgorithms, content, certificates, rest } = readSignedData(blob);
+  const digestOid = digestAlgorithms.sequence('algorithm').oid('algorithm');
+  digestAlgorithms.end(); // EDK2 hashes the image with the first one
+  const contentOid = content.oid('contentType');
+  if (contentOid !== SPC_INDIRECT_DATA_OID)
+    content.fail('contentType', 'SpcIndirectData', contentOid);
+  const wrapper = content.inside(content.element(0xa0, 'content'), 'content');
+  const spcElement = wrapper.element(DER.SEQUENCE, 'SpcIndirectDataContent');
+  const spc = wrapper.inside(spcElement, 'SpcIndirectDataContent');
+  spc.sequence('data');
+  const info = spc.sequence('messageDigest');
+  const imageDigestOid = info.sequence('digestAlgorithm').oid('algorithm');
+  const imageDigest = info.octetString('digest');
+  info.end();
+  spc.end();
+  rest.optional(0xa1, 'crls');
+  const signers = rest.inside(rest.element(DER.SET, 'signerInfos'), 'signerInfos');
+  const signer = signers.sequence('SignerInfo');
+  signers.end();
+  signer.integer('version');
+  const name = signer.sequence('issuerAndSerialNumber');
+  const issuer = canonicalName(name.sequence('issuer'));
+  const serial = encodeHex(name.integer('serialNumber'));
+  const signerDigestOid = signer.sequence('digestAlgorithm').oid('algorithm');
+  const attributes = signer.element(0xa0, 'authenticatedAttributes');
+  const encryptionOid = signer.sequence('digestEncryptionAlgorithm').oid('algorithm');
+  const signature = signer.octetString('encryptedDigest');
+  if (digestOid !== imageDigestOid || digestOid !== signerDigestOid)
+    signer.fail('digestAlgorithm', `${digestOid}, as in digestAlgorithms`, signerDigestOid);
+  const signedBytes = attributes.encoded.slice();
+  signedBytes[0] = DER.SET; // RFC 2315, 9.3
+  return {
+    certificates,
+    digestOid,
+    imageDigest,
+    signedContent: spcElement.contents,
+    messageDigest: messageDigestOf(signer.inside(attributes, 'attributes')),
+    issuer,
+    serial,
+    encryptionOid,
+    signedBytes,
+    signature,
+  };
+}
+
+function messageDigestOf(attributes: DerReader): Uint8Array {
+  const found: Uint8Array[] = [];
+  while (!attributes.done) {
+    const attribute = attributes.sequence('attribute');
+    if (attribute.oid('type') !== MESSAGE_DIGEST_OID) continue;
+    const values = attribute.inside(attribute.element(DER.SET, 'values'), 'values');
+    found.push(values.octetString('messageDigest'));
+    values.end();
+  }
+  const [digest] = found;
+  if (digest === undefined || found.length > 1)
+    return attributes.fail('messageDigest', 'one', `${found.length}`);
+  return digest;
 }

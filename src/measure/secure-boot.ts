@@ -1,4 +1,3 @@
-import { equalBytes } from '../bytes/bytes.js';
 import { AttestationError } from '../result/attestation-error.js';
 import { MEASUREMENT_CODES } from '../result/measurement-codes.js';
 import { certificateSubject } from './certificate-subject.js';
@@ -34,7 +33,10 @@ export interface MeasuredData {
 
 const EMPTY = new Uint8Array();
 
-/** Parses the variables (copies them). Throws the codes of `parseSignatureList`, `esl.pk-missing`. */
+/**
+ * Parses the variables (copies them). Throws the codes of `parseSignatureList`, `esl.pk-missing`,
+ * `esl.pk-invalid`.
+ */
 export function readSecureBoot(variables: SecureBootVariables = {}): SecureBootState {
   const copy = (list: Uint8Array = EMPTY): Uint8Array => new Uint8Array(list);
   const [pk, kek, db, dbx] = [variables.pk, variables.kek, variables.db, variables.dbx].map(
@@ -42,7 +44,15 @@ export function readSecureBoot(variables: SecureBootVariables = {}): SecureBootS
   ) as [Uint8Array, Uint8Array, Uint8Array, Uint8Array];
   if (pk.length === 0 && kek.length + db.length + dbx.length > 0)
     throw new AttestationError(MEASUREMENT_CODES['esl.pk-missing']);
-  parseSignatureList(pk);
+  const pkEntries = parseSignatureList(pk);
+  if (pk.length > 0 && (pkEntries.length !== 1 || pkEntries[0]?.type !== 'x509'))
+    throw new AttestationError(MEASUREMENT_CODES['esl.pk-invalid'], {
+      expected: 'one X.509 certificate',
+      actual:
+        pkEntries.length === 1
+          ? `one of type ${pkEntries[0]?.type}`
+          : `${pkEntries.length} entries`,
+    });
   parseSignatureList(kek);
   const dbEntries = parseSignatureList(db);
   const dbxEntries = parseSignatureList(dbx);
@@ -66,41 +76,6 @@ export function secureBootVariables(state: SecureBootState): MeasuredData[] {
     variable(IMAGE_SECURITY_DATABASE_GUID, 'db', state.db),
     variable(IMAGE_SECURITY_DATABASE_GUID, 'dbx', state.dbx),
   ];
-}
-
-/**
- * The db entry that lets firmware load an image: in the first signature that has one, the first
- * entry of db, in db's order, whose certificate the signature carries. EDK2 tries them in this
- * order; measured boots with both an issuer and its leaf in db confirm it.
- *
- * Throws `uki.signer-not-in-db`, `uki.revoked-by-dbx`.
- */
-export function findAuthority(
-  state: SecureBootState,
-  signatures: readonly (readonly Uint8Array[])[],
-  imageName: string,
-): SignatureEntry {
-  const isFor =
-    (certificate: Uint8Array) =>
-    ({ type, data }: SignatureEntry): boolean =>
-      type === 'x509' && equalBytes(data, certificate);
-  const revoked = signatures.flat().find((one) => state.dbxEntries.some(isFor(one)));
-  if (revoked !== undefined)
-    throw new AttestationError(MEASUREMENT_CODES['uki.revoked-by-dbx'], {
-      actual: `${imageName}: ${certificateSubject(revoked) ?? 'a certificate'}`,
-    });
-  for (const certificates of signatures) {
-    const entry = state.dbEntries.find((one) => certificates.some((der) => isFor(der)(one)));
-    if (entry !== undefined) return entry;
-  }
-  const names = (all: readonly Uint8Array[]): string =>
-    all.map((der) => certificateSubject(der) ?? 'a certificate without a name').join(', ') ||
-    'none';
-  const allowed = state.dbEntries.filter(({ type }) => type === 'x509').map(({ data }) => data);
-  throw new AttestationError(MEASUREMENT_CODES['uki.signer-not-in-db'], {
-    expected: `${imageName} signed by one of db: ${names(allowed)}`,
-    actual: names(signatures.flat()),
-  });
 }
 
 /** What firmware extends into PCR7 for a db entry that it used, once for each entry. */
