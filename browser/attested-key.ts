@@ -1,16 +1,11 @@
-import { type Bytes, copyBytes, equalBytes } from '../src/bytes/bytes.js';
 import type { VerifiedClaims } from '../src/proven-claims.js';
-import { AttestationError } from '../src/result/attestation-error.js';
-import { CLIENT_CODES } from '../src/result/client-codes.js';
-import type { AttestedKey } from './public-key.js';
+import type { AttestedKey, Field } from './public-key.js';
 
 /** Where the attester put its key. */
 export type KeyPlace = 'publicKey' | 'userData';
 
 /** What the other side presents: SPKI or point bytes, a JWK, or an extractable CryptoKey. */
 export type PresentedKey = Uint8Array | JsonWebKey | CryptoKey;
-
-const SHA256_BYTES = 32;
 
 /**
  * The key that the attester put into `public_key` (or `user_data`), so that what follows can be
@@ -28,9 +23,8 @@ export async function readAttestedKey(
   place: KeyPlace = 'publicKey',
   rawAs?: 'X25519' | 'Ed25519',
 ): Promise<AttestedKey> {
-  const bytes = fieldOf(claims, place);
-  const { readPublicKey } = await import('./public-key.js');
-  return readPublicKey(bytes, rawAs);
+  const field = fieldOf(claims, place);
+  return (await import('./public-key.js')).readField(field, place, rawAs);
 }
 
 /**
@@ -44,33 +38,11 @@ export async function requireAttestedKey(
   presented: PresentedKey,
   place: KeyPlace = 'publicKey',
 ): Promise<AttestedKey> {
-  const attested = fieldOf(claims, place);
-  const copy =
-    presented instanceof Uint8Array
-      ? copyBytes(presented)
-      : isCryptoKey(presented)
-        ? new Uint8Array(await crypto.subtle.exportKey('spki', presented))
-        : { ...presented };
-  const { readJwk, readPublicKey } = await import('./public-key.js');
-  const key = await (copy instanceof Uint8Array ? readPublicKey(copy, undefined) : readJwk(copy));
-  const isSame =
-    attested.length === SHA256_BYTES
-      ? equalBytes(attested, key.spkiSha256)
-      : equalBytes((await readPublicKey(attested, undefined)).spki, key.spki);
-  if (!isSame) throw new AttestationError(CLIENT_CODES['binding.key-mismatch']);
-  return key;
+  const field = fieldOf(claims, place);
+  const copy = structuredClone(presented);
+  return (await import('./public-key.js')).requireField(field, place, copy);
 }
 
-function fieldOf(claims: VerifiedClaims, place: KeyPlace): Bytes {
-  if (place !== 'publicKey' && place !== 'userData')
-    throw new TypeError("place must be 'publicKey' or 'userData'");
-  const bytes = place === 'publicKey' ? claims.publicKeyBytes : claims.userDataBytes;
-  if (bytes === undefined || bytes.length === 0)
-    throw new AttestationError(CLIENT_CODES['binding.key-missing'], { expected: place });
-  return copyBytes(bytes);
-}
-
-/** A runtime without the class has no such keys either. */
-function isCryptoKey(key: JsonWebKey | CryptoKey): key is CryptoKey {
-  return typeof CryptoKey === 'function' && key instanceof CryptoKey;
+function fieldOf(claims: VerifiedClaims, place: KeyPlace): Field {
+  return structuredClone(claims[`${place}Bytes`]);
 }

@@ -1,10 +1,10 @@
 import { decodeBase64, encodeBase64Url } from '../src/bytes/base64.js';
-import { type Bytes, concatBytes, equalBytes } from '../src/bytes/bytes.js';
+import { type Bytes, concatBytes, copyBytes, equalBytes } from '../src/bytes/bytes.js';
 import { decodeHex } from '../src/bytes/hex.js';
 import { chooseProvider } from '../src/crypto/choose-provider.js';
 import { isPointOnCurve } from '../src/crypto/curve.js';
 import { AttestationError } from '../src/result/attestation-error.js';
-import { CLIENT_CODES } from '../src/result/client-codes.js';
+import { BINDING_CODES } from '../src/result/binding-codes.js';
 import { DER, DerReader } from '../src/x509/der.js';
 
 /** A public key in the forms that protocols ask for. */
@@ -39,17 +39,58 @@ type RawType = (typeof KINDS)[number][0];
 const RSA_ALGORITHM = decodeHex('300d06092a864886f70d0101010500') as Bytes;
 const MIN_RSA_BYTES = 256;
 
+/** What a place of the document holds, or may hold. */
+export type Field = Bytes | undefined;
+
+const SHA256_BYTES = 32;
+
+/** As `readAttestedKey`, of the bytes that stand in the document. */
+export async function readField(
+  field: Field,
+  place: string,
+  rawAs: 'X25519' | 'Ed25519' | undefined,
+): Promise<AttestedKey> {
+  return readPublicKey(present(field, place), rawAs);
+}
+
+/** As `requireAttestedKey`, of the bytes that stand in the document. */
+export async function requireField(
+  field: Field,
+  place: string,
+  presented: Uint8Array | JsonWebKey | CryptoKey,
+): Promise<AttestedKey> {
+  const attested = present(field, place);
+  const key = await readPresented(presented);
+  const isSame =
+    attested.length === SHA256_BYTES
+      ? equalBytes(attested, key.spkiSha256)
+      : equalBytes(readKey(attested).spki, key.spki);
+  if (!isSame) throw new AttestationError(BINDING_CODES['binding.key-mismatch']);
+  return key;
+}
+
+function present(field: Field, place: string): Bytes {
+  if (place !== 'publicKey' && place !== 'userData')
+    throw new TypeError("place must be 'publicKey' or 'userData'");
+  if (field === undefined || field.length === 0)
+    throw new AttestationError(BINDING_CODES['binding.key-missing'], { expected: place });
+  return field;
+}
+
+async function readPresented(key: Uint8Array | JsonWebKey | CryptoKey): Promise<AttestedKey> {
+  if (key instanceof Uint8Array) return readPublicKey(copyBytes(key), undefined);
+  // A runtime without the class has no such keys either.
+  if (typeof CryptoKey === 'function' && key instanceof CryptoKey)
+    return readPublicKey(new Uint8Array(await crypto.subtle.exportKey('spki', key)), undefined);
+  return withHash(fromJwk(key as JsonWebKey));
+}
+
 /** Reads a key that this module can tell: SPKI, a point, or a JWK as JSON text; `rawAs` for 32 bare bytes. */
-export function readPublicKey(
+function readPublicKey(
   bytes: Bytes,
   rawAs: 'X25519' | 'Ed25519' | undefined,
 ): Promise<AttestedKey> {
   return withHash(rawAs === undefined ? readKey(bytes) : fromRaw(rawAs, bytes));
-}
-
-/** Reads a JWK (RFC 7517, RFC 7518, 6; RFC 8037, 2). */
-export function readJwk(jwk: JsonWebKey): Promise<AttestedKey> {
-  return withHash(fromJwk(jwk));
 }
 
 async function withHash(key: BareKey): Promise<AttestedKey> {
@@ -103,7 +144,7 @@ function fromJwk(jwk: JsonWebKey): BareKey {
 /** SEQUENCE { algorithm, BIT STRING { SEQUENCE { n, e } } } (RFC 8017, A.1.1). */
 function readRsa(bytes: Bytes): BareKey {
   const reader = (der: Uint8Array): DerReader =>
-    new DerReader(der, 'public key', CLIENT_CODES['binding.key-unsupported']);
+    new DerReader(der, 'public key', BINDING_CODES['binding.key-unsupported']);
   const outer = reader(bytes);
   const info = reader(outer.any('SPKI').contents);
   const algorithm = info.any('algorithm').encoded;
@@ -161,5 +202,5 @@ function parseJson(bytes: Bytes): JsonWebKey {
 }
 
 function unsupported(actual: string): never {
-  throw new AttestationError(CLIENT_CODES['binding.key-unsupported'], { actual });
+  throw new AttestationError(BINDING_CODES['binding.key-unsupported'], { actual });
 }

@@ -44,8 +44,14 @@ const CODE_TABLES = [
   {
     module: 'build/src/result/client-codes.js',
     export: 'CLIENT_CODES',
-    heading: 'tee-verify/browser',
-    text: 'An `AttestationError` of fetching evidence and of using the attested key carries one of these.',
+    heading: 'tee-verify/browser: fetching',
+    text: 'An `AttestationError` of fetching evidence carries one of these.',
+  },
+  {
+    module: 'build/src/result/binding-codes.js',
+    export: 'BINDING_CODES',
+    heading: 'tee-verify/browser: the attested key',
+    text: 'An `AttestationError` of using the attested key carries one of these.',
   },
   {
     module: 'build/src/result/signed-manifest-codes.js',

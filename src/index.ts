@@ -15,6 +15,7 @@ export type { VerifyOptions } from './options.js';
 export type { VerifiedClaims } from './proven-claims.js';
 export type { Appraisal, PcrComparison, SetComparison } from './result/appraisal.js';
 export { AttestationError, type ErrorDetails } from './result/attestation-error.js';
+export type { BindingCode } from './result/binding-codes.js';
 export type { CertificateClaims, Claims, QuoteClaims } from './result/claims.js';
 export type { ClientCode } from './result/client-codes.js';
 export {

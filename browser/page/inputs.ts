@@ -35,8 +35,9 @@ export async function readInput(given: Given, slot: Slot): Promise<readonly [Slo
   const file = typeof given === 'string' ? undefined : given;
   const blob = file ?? new Blob([given]);
   const label = file === undefined ? 'Pasted' : `${file.name}, ${size(file.size)}`;
+  const isSmall = blob.size <= HEAD_BYTES;
   const head = new Uint8Array(await blob.slice(0, HEAD_BYTES).arrayBuffer());
-  const kind = classifyInput(head, blob.size <= HEAD_BYTES);
+  const kind = classifyInput(head, isSmall);
   if (kind === 'uki') {
     const { manifestFromUki } = await import('./derive-manifest.js');
     const { text, notes } = await manifestFromUki(blob, file?.name ?? 'UKI');
@@ -48,7 +49,7 @@ export async function readInput(given: Given, slot: Slot): Promise<readonly [Slo
       expected: `at most ${limit} bytes`,
       actual: `${blob.size}`,
     });
-  const content = new Uint8Array(await blob.arrayBuffer());
+  const content = isSmall ? head : new Uint8Array(await blob.arrayBuffer());
   if (kind === 'event-log') {
     const { manifestFromEventLog } = await import('./derive-manifest.js');
     const { text, notes } = await manifestFromEventLog(content, file?.name ?? 'event log');

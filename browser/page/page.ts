@@ -47,20 +47,19 @@ function messageOf(error: unknown): string {
   return error instanceof Error ? error.message : String(error);
 }
 
-/** Reads inputs one after the other, then verifies once. */
+/** Reads inputs, then verifies once. */
 async function take(inputs: readonly Given[], slot: Slot): Promise<void> {
   const mine = ++newest;
+  const large = inputs.find((input) => typeof input !== 'string' && input.size > 1_000_000);
+  if (large !== undefined) say(`Reading ${(large as File).name} …`);
+  const results = await Promise.allSettled(inputs.map((input) => readInput(input, slot)));
+  if (mine !== newest) return;
   let problem = '';
-  for (const input of inputs) {
-    try {
-      if (typeof input !== 'string' && input.size > 1_000_000) say(`Reading ${input.name} …`);
-      const [target, content] = await readInput(input, slot);
-      if (mine !== newest) return;
-      put(target, content);
-    } catch (error) {
-      if (mine !== newest) return;
-      const hint = error instanceof AttestationError ? ` ${error.hint}` : '';
-      problem = `${messageOf(error)}.${hint}`;
+  for (const result of results) {
+    if (result.status === 'fulfilled') put(...result.value);
+    else {
+      const error: unknown = result.reason;
+      problem = `${messageOf(error)}.${error instanceof AttestationError ? ` ${error.hint}` : ''}`;
     }
   }
   await update();

@@ -1,5 +1,6 @@
 import type { Command } from 'commander';
 import { CODES, type CodeFacts } from '../../src/index.js';
+import { BINDING_CODES } from '../../src/result/binding-codes.js';
 import { CLIENT_CODES } from '../../src/result/client-codes.js';
 import { MEASUREMENT_CODES } from '../../src/result/measurement-codes.js';
 import { POOL_CODES } from '../../src/result/pool-codes.js';
@@ -11,6 +12,7 @@ const ALL: Readonly<Record<string, CodeFacts>> = {
   ...CODES,
   ...MEASUREMENT_CODES,
   ...CLIENT_CODES,
+  ...BINDING_CODES,
   ...SIGNED_MANIFEST_CODES,
   ...POOL_CODES,
   ...RESULT_CODES,

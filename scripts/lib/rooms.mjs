@@ -48,6 +48,7 @@ const ROOM_FILES = {
       'result/measurement-codes',
       'result/pool-codes',
       'result/client-codes',
+      'result/binding-codes',
       'result/signed-manifest-codes',
       'result/result-codes',
       'result/manifest-report',

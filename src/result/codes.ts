@@ -1,3 +1,4 @@
+import type { BindingCode } from './binding-codes.js';
 import type { ClientCode } from './client-codes.js';
 import { hintOf } from './hint-of.js';
 import type { MeasurementCode } from './measurement-codes.js';
@@ -129,6 +130,7 @@ export type Code =
   | VerificationCode
   | MeasurementCode
   | ClientCode
+  | BindingCode
   | SignedManifestCode
   | PoolCode
   | ResultCode;
