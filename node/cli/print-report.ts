@@ -103,6 +103,8 @@ function printClaims(claims: Claims, report: Report, line: (text: string) => voi
   field('nonce     ', claims.nonce);
   field('user data ', claims.userData);
   field('public key', claims.publicKey);
+  if (claims.parentInstance !== undefined)
+    field('parent    ', `${claims.instanceId ?? 'not named'}, PCR4 ${claims.parentInstance}`);
   line(`  provider   ${printable(report.provider)}`);
 }
 
