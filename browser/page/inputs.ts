@@ -7,6 +7,8 @@ export interface Loaded {
   readonly label: string;
   readonly content: string | Uint8Array;
   readonly notes: readonly string[];
+  /** A manifest that nobody published: it was made here. */
+  readonly isDerived?: boolean;
 }
 
 /** Where an input goes. */
@@ -41,7 +43,7 @@ export async function readInput(given: Given, slot: Slot): Promise<readonly [Slo
   if (kind === 'uki') {
     const { manifestFromUki } = await import('./derive-manifest.js');
     const { text, notes } = await manifestFromUki(blob, file?.name ?? 'UKI');
-    return ['manifest', { label: `Derived from ${label}`, content: text, notes }];
+    return derived(label, text, notes);
   }
   const limit = kind === 'event-log' ? MAX_EVENT_LOG_BYTES : MAX_READ_BYTES;
   if (blob.size > limit)
@@ -53,9 +55,17 @@ export async function readInput(given: Given, slot: Slot): Promise<readonly [Slo
   if (kind === 'event-log') {
     const { manifestFromEventLog } = await import('./derive-manifest.js');
     const { text, notes } = await manifestFromEventLog(content, file?.name ?? 'event log');
-    return ['manifest', { label: `Derived from ${label}`, content: text, notes }];
+    return derived(label, text, notes);
   }
   return [kind === 'unknown' ? slot : SLOTS[kind], { label, content, notes: [] }];
+}
+
+function derived(
+  label: string,
+  content: string,
+  notes: readonly string[],
+): readonly ['manifest', Loaded] {
+  return ['manifest', { label: `Derived from ${label}`, content, notes, isDerived: true }];
 }
 
 function size(bytes: number): string {

@@ -216,6 +216,7 @@ describe.skipIf(lacking !== undefined)('the verify page, from file://', () => {
     ]);
     await said('verified.');
     expect(await page.locator('#manifest-box').innerText()).toContain('Replayed from 3 events');
+    expect(await page.locator('.verdict').innerText()).toContain('derived here');
     expect(await page.locator('.report').innerText()).toContain('Event log: 3 of 3 PCRs explained');
   });
 

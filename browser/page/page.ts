@@ -10,6 +10,8 @@ import { viewReport } from './view-report.js';
 const loaded: Partial<Record<'evidence' | 'manifest', Loaded>> = {};
 /** Counts what was started: only the newest answer is shown. */
 let newest = 0;
+/** Counts new beginnings: what was still being read before one no longer counts. */
+let beginnings = 0;
 
 /** Verifies what is there, and shows the report. */
 async function update(): Promise<void> {
@@ -27,7 +29,8 @@ async function update(): Promise<void> {
   try {
     const report = await inspectAttestation(evidence.content, manifest?.content, settings.options);
     if (mine !== newest) return;
-    fill('result', viewReport(report, readShown(evidence.content), settings.caveats));
+    const caveats = { ...settings.caveats, derived: manifest?.isDerived === true };
+    fill('result', viewReport(report, readShown(evidence.content), caveats));
     say(report.code === undefined ? `${report.verdict}.` : `${report.verdict}: ${report.code}.`);
   } catch (error) {
     if (mine !== newest) return;
@@ -49,11 +52,11 @@ function messageOf(error: unknown): string {
 
 /** Reads inputs, then verifies once. */
 async function take(inputs: readonly Given[], slot: Slot): Promise<void> {
-  const mine = ++newest;
+  const mine = beginnings;
   const large = inputs.find((input) => typeof input !== 'string' && input.size > 1_000_000);
   if (large !== undefined) say(`Reading ${(large as File).name} …`);
   const results = await Promise.allSettled(inputs.map((input) => readInput(input, slot)));
-  if (mine !== newest) return;
+  if (mine !== beginnings) return;
   let problem = '';
   for (const result of results) {
     if (result.status === 'fulfilled') put(...result.value);
@@ -109,6 +112,7 @@ function showInputs(): void {
 }
 
 function useSample(sample: Sample): void {
+  beginnings++;
   loaded.evidence = { label: `Sample: ${sample.title}`, content: sample.evidence, notes: [] };
   loaded.manifest = { label: 'Sample manifest', content: sample.manifest, notes: [] };
   byId<HTMLInputElement>('nonce').value = sample.nonce;
@@ -147,6 +151,7 @@ function listen(): void {
   document.addEventListener('drop', (event) => drop(event, 'evidence'));
   byId('settings').addEventListener('input', () => void update());
   byId('clear').addEventListener('click', () => {
+    beginnings++;
     delete loaded.evidence;
     delete loaded.manifest;
     byId<HTMLFormElement>('settings').reset();

@@ -8,6 +8,8 @@ export interface Caveats {
   readonly otherAnchor: boolean;
   /** Checks that were waived. */
   readonly waived: readonly string[];
+  /** The manifest was made here, from a file. */
+  readonly derived?: boolean;
 }
 
 const STATE_WORDS = { passed: 'passed', failed: 'failed', 'not-run': 'not checked' } as const;
@@ -63,6 +65,11 @@ export function viewVerdict(report: Report, caveats: Caveats): HTMLElement {
       report.time?.source === 'document' &&
       warning(
         'Judged at the document’s own time: it was good then. That it is fresh is not checked.',
+      ),
+    report.verdict === 'verified' &&
+      caveats.derived === true &&
+      warning(
+        'The manifest was derived here from a file: it is as good as that file, nobody published it.',
       ),
     report.verdict !== 'rejected' &&
       caveats.waived.length > 0 &&
