@@ -10,11 +10,24 @@ import { parseVariableData } from './uefi-variable.js';
 
 /**
  * How the data of an event relates to its digest. `measured`: the digest is of this data, so a
- * replay that gives signed PCRs proves the data, too. `elsewhere`: the digest is of something that
- * the log doesn't hold (an image, an initrd), the data is only a label. `differs`: it should be of
- * the data and isn't: somebody edited the log, or the firmware is odd.
+ * replay that gives signed PCRs proves the data, too. `measured-part`: it is of a part of the data;
+ * the rest is only a label. `elsewhere`: the digest is of something that the log doesn't hold (an
+ * image, an initrd), the data is only a label. `differs`: it should be of the data and isn't:
+ * somebody edited the log, or the firmware is odd.
  */
-export type EventDataCheck = 'measured' | 'elsewhere' | 'differs' | 'not-extended';
+export type EventDataCheck =
+  | 'measured'
+  | 'measured-part'
+  | 'elsewhere'
+  | 'differs'
+  | 'not-extended';
+
+/** What the digest of an event proves of its data. */
+export interface EventDataFinding {
+  readonly check: EventDataCheck;
+  /** With `measured-part`: an event with the proven part alone, for `decodeEvent`. */
+  readonly proven?: Pick<LoggedEvent, 'type' | 'data'>;
+}
 
 /** Types whose digest is of the event's data (TCG PC Client Platform Firmware Profile, 10.4.1). */
 const OF_DATA: ReadonlySet<number> = new Set([
@@ -44,7 +57,7 @@ export function checkEventData(
   event: LoggedEvent,
   bank: BankName,
   digest: DigestFunction,
-): Promise<EventDataCheck> {
+): Promise<EventDataFinding> {
   return runFlow(checkEventDataFlow(event, bank, digest));
 }
 
@@ -53,41 +66,51 @@ export function* checkEventDataFlow(
   event: LoggedEvent,
   bank: BankName,
   digest: DigestFunction,
-): Flow<EventDataCheck> {
-  if (event.type === EVENT_TYPE.EV_NO_ACTION) return 'not-extended';
+): Flow<EventDataFinding> {
+  if (event.type === EVENT_TYPE.EV_NO_ACTION) return { check: 'not-extended' };
   const strict = OF_DATA.has(event.type);
   const expected = event.digests.get(bank);
   const hash = BANK_ALGORITHMS.find((candidate) => candidate.bank === bank)?.hash;
   const checkable = strict || MAYBE_OF_DATA.has(event.type);
-  if (!checkable || expected === undefined || hash === undefined) return 'elsewhere';
-  for (const candidate of candidates(event)) {
-    if (candidate.length > MAX_HASHED_BYTES) continue;
-    if (equalBytes(yield* wait(digest(hash, candidate)), expected)) return 'measured';
+  if (!checkable || expected === undefined || hash === undefined) return { check: 'elsewhere' };
+  for (const { bytes, part } of candidates(event)) {
+    if (bytes.length > MAX_HASHED_BYTES) continue;
+    if (!equalBytes(yield* wait(digest(hash, bytes)), expected)) continue;
+    if (part === undefined) return { check: 'measured' };
+    return { check: 'measured-part', proven: { type: part, data: bytes } };
   }
-  return strict ? 'differs' : 'elsewhere';
+  return { check: strict ? 'differs' : 'elsewhere' };
+}
+
+interface Candidate {
+  readonly bytes: Uint8Array;
+  /** When it is not all that the data says: the event type to read it as. */
+  readonly part?: number;
 }
 
 /** What of the data may have been measured, by type and by who wrote it. */
-function* candidates({ type, data }: LoggedEvent): Generator<Uint8Array> {
-  yield data;
+function* candidates({ type, data }: LoggedEvent): Generator<Candidate> {
+  yield { bytes: data };
   if (type === EVENT_TYPE.EV_EFI_VARIABLE_BOOT || type === EVENT_TYPE.EV_EFI_VARIABLE_BOOT2) {
-    // Older firmware measures the variable's contents only.
+    // Older firmware measures the variable's contents only: its name is a label.
     const variable = readVariable(data);
-    if (variable !== undefined) yield variable.data;
+    if (variable !== undefined) yield { bytes: variable.data, part: EVENT_TYPE.EV_IPL };
   }
   if (type === EVENT_TYPE.EV_EFI_VARIABLE_AUTHORITY) {
     // Old versions of shim log a few bytes more than they measure.
-    const variable = readVariable(data);
-    if (variable !== undefined) yield data.subarray(0, data.length - variable.trailingBytes);
+    const { trailingBytes = 0 } = readVariable(data) ?? {};
+    if (trailingBytes > 0)
+      yield { bytes: data.subarray(0, data.length - trailingBytes), part: type };
   }
   if (type !== EVENT_TYPE.EV_IPL) return;
   const end = data.at(-1) === 0 ? data.length - 1 : data.length;
-  yield data.subarray(0, end);
+  yield { bytes: data.subarray(0, end) };
+  // systemd-stub: a section's name in UTF-16, measured in ASCII with its NUL.
+  if (isUtf16Text(data)) yield { bytes: asciiBytes(`${decodeUtf16(data)}\0`) };
   // GRUB: "grub_cmd: set x=y", "kernel_cmdline: …", of which the part after the colon is measured.
   const colon = data.indexOf(0x3a);
-  if (colon > 0 && data[colon + 1] === 0x20) yield data.subarray(colon + 2, end);
-  // systemd-stub: a section's name in UTF-16, measured in ASCII with its NUL.
-  if (isUtf16Text(data)) yield asciiBytes(`${decodeUtf16(data)}\0`);
+  if (colon > 0 && data[colon + 1] === 0x20)
+    yield { bytes: data.subarray(colon + 2, end), part: type };
 }
 
 function readVariable(data: Uint8Array): ReturnType<typeof parseVariableData> | undefined {

@@ -53,7 +53,7 @@ const TAGS: Readonly<Record<number, string>> = {
  * Says what the data of an event means. Never throws for bad data: firmware writes odd events, and
  * event data alone decides nothing. Whether the data is what was measured, `checkEventData` says.
  */
-export function decodeEvent(event: LoggedEvent): DecodedEvent {
+export function decodeEvent(event: Pick<LoggedEvent, 'type' | 'data'>): DecodedEvent {
   try {
     return decode(event);
   } catch (error) {
@@ -62,7 +62,7 @@ export function decodeEvent(event: LoggedEvent): DecodedEvent {
   }
 }
 
-function decode({ type, data }: LoggedEvent): DecodedEvent {
+function decode({ type, data }: Pick<LoggedEvent, 'type' | 'data'>): DecodedEvent {
   switch (type) {
     case EVENT_TYPE.EV_NO_ACTION:
       return decodeNoAction(data);

@@ -58,8 +58,8 @@ export interface EifLayout {
   readonly sections: readonly EifSection[];
 }
 
-/** Small sections are read as a whole. */
-const MAX_BYTES: Partial<Record<EifSectionType, number>> = {
+/** Sections that are read as a whole, and what they may have at most, in bytes. */
+export const EIF_MAX_SECTION_BYTES: Readonly<Partial<Record<EifSectionType, number>>> = {
   cmdline: 64 * 1024,
   metadata: 1024 * 1024,
   signature: 64 * 1024,
@@ -151,7 +151,7 @@ async function readSections(
     const dataOffset = offset + EIF.sectionHeaderBytes;
     const left = source.size - dataOffset;
     if (size > left) fail('eif.truncated', `${where} (${type}) of ${size} bytes`, `${left} left`);
-    const max = MAX_BYTES[type];
+    const max = EIF_MAX_SECTION_BYTES[type];
     if (max !== undefined && size > max)
       fail('eif.limit-exceeded', `${type} of at most ${max} bytes`, `${size}`);
     sections.push({ type, dataOffset, sizeBytes });

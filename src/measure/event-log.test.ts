@@ -284,12 +284,48 @@ describe('checkEventData', () => {
     const bytes = concatBytes(header(SHA384), event(4, EVENT_TYPE.EV_EFI_ACTION, text));
     const edited = parseEventLog(bytes).events[0];
     if (edited === undefined) throw new Error('no event');
-    expect(await checkEventData(edited, 'sha384', digest)).toBe('differs');
+    expect(await checkEventData(edited, 'sha384', digest)).toEqual({ check: 'differs' });
     const honest = { ...edited, digests: new Map([['sha384' as const, digest('SHA-384', text)]]) };
-    expect(await checkEventData(honest, 'sha384', digest)).toBe('measured');
+    expect(await checkEventData(honest, 'sha384', digest)).toEqual({ check: 'measured' });
     const image = { ...honest, type: EVENT_TYPE.EV_EFI_BOOT_SERVICES_APPLICATION };
-    expect(await checkEventData(image, 'sha384', digest)).toBe('elsewhere');
+    expect(await checkEventData(image, 'sha384', digest)).toEqual({ check: 'elsewhere' });
     const remark = { ...honest, type: EVENT_TYPE.EV_NO_ACTION };
-    expect(await checkEventData(remark, 'sha384', digest)).toBe('not-extended');
+    expect(await checkEventData(remark, 'sha384', digest)).toEqual({ check: 'not-extended' });
+  });
+
+  it('says which part is proven when an attacker puts a label around it', async () => {
+    const find = async (
+      type: number,
+      data: Uint8Array,
+      measured: Uint8Array,
+    ): Promise<[string, string]> => {
+      const logged = parseEventLog(concatBytes(header(SHA384), event(8, type, data))).events[0];
+      if (logged === undefined) throw new Error('no event');
+      const digests = new Map([['sha384' as const, digest('SHA-384', measured)]]);
+      const { check, proven } = await checkEventData({ ...logged, digests }, 'sha384', digest);
+      return [check, proven === undefined ? '' : decodeEvent(proven).summary];
+    };
+    const text = asciiBytes('set x=y');
+    const label = asciiBytes('This machine is certified by ACME: ');
+    expect(await find(EVENT_TYPE.EV_IPL, concatBytes(label, text), text)).toEqual([
+      'measured-part',
+      'set x=y',
+    ]);
+    expect(await find(EVENT_TYPE.EV_IPL, concatBytes(text, Uint8Array.of(0)), text)).toEqual([
+      'measured',
+      '',
+    ]);
+    const guid = '8be4df61-93ca-11d2-aa0d-00e098032b8c';
+    const boot = encodeVariableData({ guid, name: 'SecureBootIsVeryOn', data: Uint8Array.of(1) });
+    expect(await find(EVENT_TYPE.EV_EFI_VARIABLE_BOOT, boot, Uint8Array.of(1))).toEqual([
+      'measured-part',
+      '01',
+    ]);
+    expect(await find(EVENT_TYPE.EV_EFI_VARIABLE_BOOT, boot, boot)).toEqual(['measured', '']);
+    const shim = encodeVariableData({ guid, name: 'Shim', data: asciiBytes('vendor') });
+    const trailing = concatBytes(shim, asciiBytes(' and ACME'));
+    const [check, summary] = await find(EVENT_TYPE.EV_EFI_VARIABLE_AUTHORITY, trailing, shim);
+    expect(check).toBe('measured-part');
+    expect(summary).toMatch(/Shim: vendor$/);
   });
 });

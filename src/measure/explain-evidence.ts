@@ -5,7 +5,7 @@ import { MEASUREMENT_CODES } from '../result/measurement-codes.js';
 import { type EventLog, parseEventLog } from './event-log.js';
 import {
   type ExplainableEvent,
-  explainableEvents,
+  explainableEventsFlow,
   explainPcrMismatch,
 } from './explain-pcr-mismatch.js';
 import { explainPcrsFlow } from './explain-pcrs.js';
@@ -41,7 +41,7 @@ export function* explainEvidence(
       const explanations = yield* explainPcrsFlow(log, pcrs, digest);
       findings = { eventCount: log.events.length, pcrs: explanations };
       const explained = new Set(explanations.filter((one) => one.explained).map(({ pcr }) => pcr));
-      proven = explainableEvents(log).filter(({ pcr }) => explained.has(pcr));
+      proven = yield* explainableEventsFlow(log, digest, (pcr) => explained.has(pcr));
     } catch (error) {
       if (!(error instanceof AttestationError) || error.step !== 'eventlog') throw error;
       findings = { code: error.code, message: error.message };

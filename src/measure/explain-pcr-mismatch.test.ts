@@ -1,8 +1,16 @@
+import { createHash } from 'node:crypto';
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
+import { asciiBytes } from '../bytes/bytes.js';
 import { alignEvents } from './align-events.js';
 import { diffMeasurements } from './diff-measurements.js';
-import { type ExplainableEvent, explainPcrMismatch } from './explain-pcr-mismatch.js';
+import type { LoggedEvent } from './event-log.js';
+import { EVENT_TYPE } from './event-types.js';
+import {
+  type ExplainableEvent,
+  explainableEvents,
+  explainPcrMismatch,
+} from './explain-pcr-mismatch.js';
 
 const event = (pcr: number, digest: string, description = `event ${digest}`): ExplainableEvent => ({
   pcr,
@@ -36,6 +44,50 @@ describe('explainPcrMismatch', () => {
     expect(explainPcrMismatch(12, set, [event(12, '11', 'evil=1')])).toEqual([
       'PCR12 differs: the machine measured 11 (the log says evil=1), the manifest has nothing there',
     ]);
+  });
+
+  it('does not quote what an attacker wrote into the log', async () => {
+    const data = asciiBytes('SecureBoot off');
+    const digestOf = (bytes: Uint8Array): Uint8Array =>
+      new Uint8Array(createHash('sha384').update(bytes).digest());
+    const logged = (type: number, measured: Uint8Array): LoggedEvent => ({
+      index: 0,
+      offset: 0,
+      pcr: 7,
+      type,
+      typeName: '',
+      digests: new Map([['sha384', digestOf(measured)]]),
+      data,
+    });
+    const explain = async (one: LoggedEvent): Promise<string | undefined> => {
+      const log = { format: 'crypto-agile', banks: [], startupLocality: 0, events: [one] } as const;
+      const events = await explainableEvents(log, (_, bytes) => digestOf(bytes));
+      return explainPcrMismatch(7, [], events)[0];
+    };
+    const other = asciiBytes('SecureBoot on');
+    const edited = await explain(logged(EVENT_TYPE.EV_EFI_ACTION, other));
+    expect(edited).toContain('does not match this digest');
+    expect(edited).not.toContain('SecureBoot');
+    expect(await explain(logged(EVENT_TYPE.EV_COMPACT_HASH, other))).toContain(
+      'labelled in the log, unproven: SecureBoot off',
+    );
+    expect(await explain(logged(EVENT_TYPE.EV_EFI_ACTION, data))).toContain(
+      '(the log says SecureBoot off)',
+    );
+  });
+
+  it('reads only the events that it writes about', () => {
+    let reads = 0;
+    const log = Array.from({ length: 500 }, (_, i) => ({
+      pcr: i % 2 === 0 ? 4 : 12,
+      digest: `${i}`,
+      get description(): string {
+        reads++;
+        return 'costly';
+      },
+    }));
+    expect(explainPcrMismatch(4, [], log)).toHaveLength(17);
+    expect(reads).toBe(16);
   });
 
   it('says what can be said without a log', () => {

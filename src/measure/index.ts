@@ -5,7 +5,12 @@ export { formatAwsMeasurements } from './aws-format.js';
 export { BANK_ALGORITHMS, type BankAlgorithm, type BankName } from './bank-algorithms.js';
 export type { BootImage } from './boot-chain.js';
 export { type ByteSource, blobSource, bytesSource } from './byte-source.js';
-export { checkEventData, checkEventDataFlow, type EventDataCheck } from './check-event-data.js';
+export {
+  checkEventData,
+  checkEventDataFlow,
+  type EventDataCheck,
+  type EventDataFinding,
+} from './check-event-data.js';
 export { type Crc32, combineCrc32, crc32 } from './crc32.js';
 export { type DecodedEvent, type DecodedSignature, decodeEvent } from './decode-event.js';
 export { type ComparableSet, diffMeasurements, type PcrDifference } from './diff-measurements.js';
@@ -17,6 +22,7 @@ export {
 } from './digest-jobs.js';
 export {
   EIF,
+  EIF_MAX_SECTION_BYTES,
   EIF_SECTION_TYPES,
   type EifArchitecture,
   type EifLayout,

@@ -51,6 +51,8 @@ export interface UkiMeasurement {
   /** Every extend, by PCR and in extend order. */
   readonly events: readonly MeasuredEvent[];
   readonly secureBoot: boolean;
+  /** Which of the images is the UKI. */
+  readonly ukiName: string;
   /** What `.sdmagic` says; undefined for Amazon Linux 2023. */
   readonly stubVersion: string | undefined;
   readonly stubProfile: StubProfileName;
@@ -113,6 +115,7 @@ export async function measureUki(
     pcrs: new Map(values),
     events,
     secureBoot: state.enabled,
+    ukiName: chain.uki.name,
     stubVersion: chain.stub.version,
     stubProfile: chain.stub.profile.name,
     notes: [...measurement.notes, ...notes],

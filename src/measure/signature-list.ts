@@ -50,6 +50,27 @@ export interface SignatureEntry {
   readonly encoded: Uint8Array;
 }
 
+/** Views made when they are asked for: a list may have thousands of entries that nobody looks at. */
+class Entry implements SignatureEntry {
+  readonly type: SignatureType;
+  readonly typeGuid: string;
+  readonly encoded: Uint8Array;
+
+  constructor(type: SignatureType, typeGuid: string, encoded: Uint8Array) {
+    this.type = type;
+    this.typeGuid = typeGuid;
+    this.encoded = encoded;
+  }
+
+  get owner(): string {
+    return formatGuid(this.encoded.subarray(0, 16));
+  }
+
+  get data(): Uint8Array {
+    return this.encoded.subarray(16);
+  }
+}
+
 /**
  * Reads a chain of EFI_SIGNATURE_LISTs, the contents of PK, KEK, db and dbx (UEFI 2.10, 32.4.1).
  * Empty bytes are an empty list. Views into the input, not copies.
@@ -98,13 +119,7 @@ export function parseSignatureList(bytes: Uint8Array): SignatureEntry[] {
       );
     for (let at = 0; at < payload; at += entrySize) {
       const encoded = contents.subarray(at, at + entrySize);
-      entries.push({
-        type: known?.type ?? 'unknown',
-        typeGuid,
-        owner: formatGuid(encoded.subarray(0, 16)),
-        data: encoded.subarray(16),
-        encoded,
-      });
+      entries.push(new Entry(known?.type ?? 'unknown', typeGuid, encoded));
     }
   }
   return entries;
