@@ -27,7 +27,12 @@ let
     '';
 
   # Every line ends with a line feed; an empty text has no line.
-  lines = text: if text == "" || builtins.match "(.|\n)*\n" text != null then text else "${text}\n";
+  lines =
+    text:
+    let
+      last = builtins.substring (builtins.stringLength text - 1) 1 text;
+    in
+    if text == "" || last == "\n" then text else "${text}\n";
 in
 rec {
   /*

@@ -208,6 +208,10 @@ const TABLE = {
     'the kernel configuration cannot be read',
     'Pass the .config that the kernel was built with.',
   ],
+  'build.section-too-large': [
+    'the metadata or the signature of the image would be too large to be read',
+    'Use a certificate without text around it, and less metadata of your own.',
+  ],
   'build.too-many-sections': [
     'the image would have no ramdisk, or more sections than the format allows',
     'Pass 1 to 28 ramdisks.',

@@ -67,6 +67,10 @@ async function codeOf(work: () => unknown): Promise<string> {
   }
 }
 
+function nested(levels: number): Record<string, unknown> {
+  return levels === 0 ? {} : { inner: nested(levels - 1) };
+}
+
 describe('buildEif', () => {
   it('writes the bytes that the specification draws', async () => {
     await buildEif(at('small.eif'), parts({ architecture: 'aarch64' }));
@@ -131,6 +135,8 @@ describe('buildEif', () => {
     ['build.command-line', { commandLine: 'a\nb' }],
     ['build.command-line', { commandLine: 'a\0' }],
     ['build.command-line', { commandLine: 'a'.repeat(65_537) }],
+    ['build.section-too-large', { metadata: { toolVersion: '9', name: 'x'.repeat(1024 * 1024) } }],
+    ['eif.metadata-malformed', { metadata: { toolVersion: '9', custom: nested(40) } }],
     ['build.kernel-config', { metadata: { toolVersion: '9', kernelConfig: 'CONFIG_X=y' } }],
   ])('refuses with %s', async (code, change) => {
     expect(await codeOf(() => buildEif(at('bad.eif'), parts(change)))).toBe(code);

@@ -1,3 +1,4 @@
+import { parseEifMetadata } from 'tee-verify/measure';
 import { ToolError } from '../common/tool-error.js';
 
 /** What the metadata section says; no PCR covers it. */
@@ -20,7 +21,10 @@ const BUILD_TIME = '1970-01-01T00:00:00+00:00';
 const CONFIG_HEAD = /^# (\w+)\/\S+ (\S+) Kernel Configuration$/m;
 const UNKNOWN = 'unknown';
 
-/** The metadata section (specification of the Enclave Image Format: PascalCase keys). */
+/**
+ * The metadata section (specification of the Enclave Image Format: PascalCase keys). Throws
+ * `build.kernel-config`, `eif.metadata-malformed`.
+ */
 export function encodeBuildMetadata(metadata: BuildMetadata): Uint8Array {
   const { name = 'enclave', version = '1.0', toolVersion, kernelConfig, custom = {} } = metadata;
   const [system, kernel] = kernelConfig === undefined ? [] : readConfigHead(kernelConfig);
@@ -37,7 +41,9 @@ export function encodeBuildMetadata(metadata: BuildMetadata): Uint8Array {
     DockerInfo: {},
     CustomMetadata: custom,
   };
-  return new TextEncoder().encode(JSON.stringify(json));
+  const section = new TextEncoder().encode(JSON.stringify(json));
+  parseEifMetadata(section); // what cannot be read back must not be shipped
+  return section;
 }
 
 function readConfigHead(config: string): [system: string, kernel: string] {

@@ -3,6 +3,7 @@ import { type FileHandle, open, rename, rm } from 'node:fs/promises';
 import {
   combineCrc32,
   EIF,
+  EIF_MAX_SECTION_BYTES,
   EIF_SECTION_TYPES,
   type EifArchitecture,
   type EifSectionType,
@@ -77,6 +78,12 @@ export class EifFileWriter {
     }
     await pending;
     const size = at - dataOffset;
+    const max = EIF_MAX_SECTION_BYTES[type];
+    if (max !== undefined && size > max)
+      throw new ToolError('build.section-too-large', {
+        expected: `${type} of at most ${max} bytes`,
+        actual: `${size}`,
+      });
     const header = sectionHeader(NUMBERS[type], size);
     await this.#write(header, start);
     this.#crc = nodeCrc32(header, this.#crc);

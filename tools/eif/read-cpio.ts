@@ -1,3 +1,4 @@
+import { printable } from 'tee-verify/measure';
 import { ToolError } from '../common/tool-error.js';
 import type { CpioStream } from './cpio-stream.js';
 
@@ -63,7 +64,7 @@ async function readHeader(stream: CpioStream): Promise<ArchiveEntry | 'trailer'>
   const start = stream.offset;
   const head = (await stream.take(HEADER_BYTES)).toString('latin1');
   if (!/^070701[0-9A-Fa-f]{104}$/.test(head))
-    malformed('070701 and hex digits (newc)', JSON.stringify(head.slice(0, 16)), start);
+    malformed('070701 and hex digits (newc)', `"${printable(head, 16)}"`, start);
   const fields = FIELDS.map((_, i) => Number.parseInt(head.slice(6 + 8 * i, 14 + 8 * i), 16));
   const field = (name: string): number => fields[FIELDS.indexOf(name)] as number;
   const size = field('namesize');
@@ -71,7 +72,7 @@ async function readHeader(stream: CpioStream): Promise<ArchiveEntry | 'trailer'>
     malformed(`a name of 1 to ${MAX_NAME_BYTES - 1} bytes`, `${size - 1}`, start);
   const name = (await stream.take(size)).toString('latin1');
   if (name.indexOf('\0') !== size - 1)
-    malformed('a name that ends with its only NUL', JSON.stringify(name.slice(0, 100)), start);
+    malformed('a name that ends with its only NUL', `"${printable(name, 100)}"`, start);
   await pad(stream, start);
   const isTrailer = name === 'TRAILER!!!\0';
   if (isTrailer && field('filesize') === 0) return 'trailer';
@@ -99,7 +100,7 @@ function checkPath(name: string): string {
   if (name.startsWith('/') || parts.includes('..'))
     throw new ToolError('ramdisk.path-escape', {
       expected: 'names inside the archive',
-      actual: JSON.stringify(Buffer.from(name, 'latin1').toString().slice(0, 200)),
+      actual: `"${printable(Buffer.from(name, 'latin1').toString(), 200)}"`,
     });
   return parts.filter((part) => part !== '' && part !== '.').join('/');
 }

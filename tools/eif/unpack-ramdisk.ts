@@ -3,6 +3,7 @@ import { link, mkdir, open, symlink } from 'node:fs/promises';
 import { join } from 'node:path';
 import { Readable } from 'node:stream';
 import { createGunzip } from 'node:zlib';
+import { printable } from 'tee-verify/measure';
 import { ToolError } from '../common/tool-error.js';
 import { CpioStream } from './cpio-stream.js';
 import { writing } from './file-errors.js';
@@ -16,6 +17,8 @@ export interface UnpackedRamdisk {
   readonly skipped: readonly string[];
 }
 
+/** With the folders that only stand in the names of others. */
+const MAX_NAMES = 1_000_000;
 const OTHER_COMPRESSIONS: readonly (readonly [name: string, magic: string])[] = [
   ['zstd', '28b52ffd'],
   ['xz', 'fd377a585a00'],
@@ -97,6 +100,8 @@ class TargetTree {
   }
 
   async #makeParents(path: string): Promise<void> {
+    const parent = path.slice(0, Math.max(0, path.lastIndexOf('/')));
+    if (this.#kinds.get(parent) === 'directory') return;
     for (let slash = path.indexOf('/'); slash > 0; slash = path.indexOf('/', slash + 1))
       await this.#makeFolder(path.slice(0, slash));
   }
@@ -110,6 +115,8 @@ class TargetTree {
         actual: `a ${kind}`,
       });
     this.#kinds.set(path, 'directory');
+    if (this.#kinds.size > MAX_NAMES)
+      throw new ToolError('ramdisk.too-large', { actual: `more than ${MAX_NAMES} names` });
     await writing(shown(path), () => mkdir(this.#at(path), 0o755));
   }
 
@@ -198,5 +205,5 @@ async function* gunzip(chunks: AsyncIterable<Uint8Array>): AsyncGenerator<Uint8A
 }
 
 function shown(path: string): string {
-  return JSON.stringify(Buffer.from(path, 'latin1').toString().slice(0, 200));
+  return `"${printable(Buffer.from(path, 'latin1').toString(), 200)}"`;
 }
