@@ -158,6 +158,15 @@ describe.skipIf(lacking !== undefined)('the module in Chromium', () => {
     browser.complaints.length = 0;
   });
 
+  it('verifies on the page of an insecure origin, with noble, and breaks no policy', async () => {
+    const page = await browser.open(`http://${INSECURE_HOST}:${strict.port}/page/index.html`);
+    await page.getByRole('button', { name: /Genuine/ }).click();
+    await page.locator('.verdict.verified').waitFor();
+    expect(await page.locator('.report').innerText()).toMatch(/noble \(no WebCrypto/);
+    await page.close();
+    nothingStrange();
+  });
+
   it('works in a worker', async () => {
     const page = await browser.open(`http://localhost:${strict.port}/index.html`);
     const result = await page.evaluate(

@@ -55,6 +55,8 @@ try {
     const fresh = await browser.newPage();
     await fresh.goto(pathToFileURL(`${root}/dist/page/index.html`).href);
     await fresh.waitForSelector('.sample');
+    // Nobody drops a file sooner.
+    await fresh.waitForTimeout(500);
     drops.push(
       await fresh.evaluate(measureDrop, {
         'bundle.json': example('bundle.json'),

@@ -41,7 +41,9 @@ export async function serve(
         // Never answers.
         if (body === undefined) return;
       } else body = route ?? readFileSync(join(DIST, path));
-      response.writeHead(200, { 'content-type': type, 'content-security-policy': policy });
+      // The verify page brings its own policy.
+      const own = path.startsWith('/page/') ? {} : { 'content-security-policy': policy };
+      response.writeHead(200, { 'content-type': type, ...own });
       response.end(body);
     } catch {
       response.writeHead(404).end();
