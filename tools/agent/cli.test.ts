@@ -1,4 +1,4 @@
-import { type ChildProcess, spawn } from 'node:child_process';
+import { type ChildProcess, execFileSync, spawn } from 'node:child_process';
 import {
   existsSync,
   mkdirSync,
@@ -230,6 +230,34 @@ describe.skipIf(!built)('tee-attest', () => {
       expect([status, stderr]).toEqual([0, '']);
       await check(stdout.toString());
     });
+  });
+  // The mistake: a pipe that nobody reads. Only SIGKILL helped.
+  it('ends at SIGINT while a pipe waits for its reader', async () => {
+    simulator.clearFaults();
+    simulator.injectFault(parseFault('late=300@Quote'));
+    execFileSync('mkfifo', [file('pipe')]);
+    let endedBy: NodeJS.Signals | null = null;
+    const { stderr } = await run(
+      ['--nonce', NONCE, '--session', 'password', '--out', file('pipe')],
+      undefined,
+      (child) => {
+        let wasBusy = false;
+        const timer = setInterval(() => {
+          const isBusy = simulator.inventory().transient.length > 0;
+          wasBusy ||= isBusy;
+          if (!wasBusy || isBusy) return;
+          clearInterval(timer);
+          // Everything is removed from the TPM before the output is opened.
+          setTimeout(() => child.kill('SIGINT'), 500);
+        }, 5);
+        const last = setTimeout(() => child.kill('SIGKILL'), 20_000);
+        child.once('exit', (_, signal) => {
+          clearTimeout(last);
+          endedBy = signal;
+        });
+      },
+    );
+    expect([endedBy, stderr]).toEqual(['SIGINT', '']);
   });
   it('explains itself', async () => {
     const { status, stdout } = await runNode([ATTEST, '--help']);
