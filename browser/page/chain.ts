@@ -24,7 +24,11 @@ export function chainOfTrust(report: Report, described: EvidenceDescription | un
   const certificates: Certificates = shown?.certificates ?? [];
   const state = stateOf(report);
   const isAuthentic = state('x509') === 'passed' && state('cose') === 'passed';
-  const hasQuote = report.claims?.quote !== undefined || described?.quote !== undefined;
+  const quoteDetail = (proven: string): string => {
+    if (report.claims?.quote !== undefined) return proven;
+    if (described !== undefined && described.quote === undefined) return 'no quote in the evidence';
+    return 'not proven';
+  };
   return [
     ...certificateLinks(report, certificates),
     {
@@ -40,14 +44,14 @@ export function chainOfTrust(report: Report, described: EvidenceDescription | un
     },
     {
       title: 'Attestation key',
-      detail: hasQuote ? 'the TPM’s key, in the document' : 'no quote in the evidence',
+      detail: quoteDetail('the TPM’s key, in the document'),
       state: report.code === 'bundle.public-key-mismatch' ? 'failed' : quotePart(report, true),
       by: 'carries',
       step: report.step === 'bundle' ? 'bundle' : 'quote',
     },
     {
       title: 'TPM quote',
-      detail: hasQuote ? 'signed by that key' : 'no quote in the evidence',
+      detail: quoteDetail('signed by that key'),
       state: quotePart(report, false),
       by: 'signs',
       step: 'quote',
