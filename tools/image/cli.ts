@@ -1,11 +1,13 @@
 import { Command } from 'commander';
-import { reportError } from './cli-outcome.js';
+import { reportError, tolerateClosedPipe } from '../common/command-line.js';
+import packageJson from '../package.json' with { type: 'json' };
 import { diffCommand } from './diff-command.js';
 import { eventlogCommand } from './eventlog-command.js';
 import { manifestCommand } from './manifest-command.js';
 import { measureCommand } from './measure-command.js';
 
 const program = new Command('tee-image')
+  .version(packageJson.version)
   .description('Measure images before they boot, and explain what booted')
   .addHelpText('after', '\ntee-image <command> --help explains a command, with examples.')
   .showHelpAfterError('(--help explains the options)')
@@ -17,8 +19,9 @@ for (const command of [measureCommand(), eventlogCommand(), diffCommand(), manif
 // commander would exit by itself; output that is still on its way would be cut.
 for (const command of [program, ...program.commands]) command.exitOverride();
 
+tolerateClosedPipe();
 try {
   await program.parseAsync();
 } catch (error) {
-  process.exitCode = reportError(error);
+  process.exitCode = reportError('tee-image', error);
 }

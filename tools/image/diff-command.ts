@@ -3,10 +3,12 @@ import {
   type ComparableSet,
   diffMeasurements,
   type ExplainableEvent,
+  extendAll,
   type PcrDifference,
   printable,
 } from 'tee-verify/measure';
-import { EXIT, writeOutput } from './cli-outcome.js';
+import { EXIT, writeOutput } from '../common/command-line.js';
+import { createNodeHasher } from '../common/file-source.js';
 import { isObject, type JsonObject, malformed, readJsonObject, readPcrs } from './read-json.js';
 
 const MAX_SETS = 1024;
@@ -23,12 +25,13 @@ export function diffCommand(): Command {
       'after',
       `
 Measurement sets are compared by their labels; two manifests with one set each are compared
-whatever the labels. Only manifests of this project list events.
+whatever the labels. Only manifests of this project list events; they must replay to their PCRs.
 
 Example:
   tee-image diff v1.manifest.json v2.manifest.json
 
-Exit status: 0 the same PCRs, 1 differences or an unreadable manifest, 2 usage or unreadable file.`,
+Exit status: 0 the same PCRs, 1 differences or an unreadable manifest, 2 usage,
+unreadable or unwritable file.`,
     )
     .action(runDiff);
 }
@@ -48,9 +51,9 @@ async function runDiff(
   const before = readSets(beforePath, await readJsonObject(beforePath));
   const after = readSets(afterPath, await readJsonObject(afterPath));
   const differences = diffSets(before, after);
-  if (json) await writeOutput(`${JSON.stringify(differences, null, 2)}\n`);
-  else await writeOutput(differences.map(formatSet).join('') || 'no difference\n');
-  if (differences.length > 0) process.exitCode = EXIT.rejected;
+  if (differences.length > 0) process.exitCode = EXIT.failed;
+  if (json) await writeOutput(undefined, `${JSON.stringify(differences, null, 2)}\n`);
+  else await writeOutput(undefined, differences.map(formatSet).join('') || 'no difference\n');
 }
 
 function diffSets(
@@ -122,9 +125,27 @@ function readSets(path: string, manifest: JsonObject): Map<string, ComparableSet
         'measurement sets with label and pcrs, each label once',
         'something else',
       );
-    sets.set(set.label, { pcrs: readPcrs(path, set.pcrs), events: readEvents(path, set.events) });
+    const pcrs = readPcrs(path, set.pcrs);
+    const events = readEvents(path, set.events);
+    checkReplay(path, pcrs, events);
+    sets.set(set.label, { pcrs, events });
   }
   return sets;
+}
+
+/** Events that don't make their PCRs would blame the wrong one (docs/manifest.md). */
+function checkReplay(
+  path: string,
+  pcrs: ReadonlyMap<number, string>,
+  events: readonly ExplainableEvent[],
+): void {
+  for (const [pcr, value] of pcrs) {
+    const digests = events.filter((event) => event.pcr === pcr).map(({ digest }) => digest);
+    if (digests.length === 0) continue;
+    const replayed = extendAll(digests, createNodeHasher);
+    if (replayed !== value)
+      throw malformed(path, `events whose replay is PCR${pcr}, ${value}`, replayed);
+  }
 }
 
 function readEvents(path: string, events: unknown = []): ExplainableEvent[] {

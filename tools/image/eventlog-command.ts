@@ -1,5 +1,5 @@
 import { createHash } from 'node:crypto';
-import { Command, InvalidArgumentError } from 'commander';
+import { Command } from 'commander';
 import {
   BANK_ALGORITHMS,
   type BankName,
@@ -17,8 +17,9 @@ import {
   parseEventLog,
   replayEventLog,
 } from 'tee-verify/measure';
+import { EXIT, writeOutput } from '../common/command-line.js';
 import { readSmallFile } from '../common/file-source.js';
-import { EXIT, writeOutput } from './cli-outcome.js';
+import { parsePcrList } from './parse-pcr-list.js';
 import { isObject, malformed, readJsonObject, readPcrs } from './read-json.js';
 
 interface EventLogFlags {
@@ -39,13 +40,14 @@ export function eventlogCommand(): Command {
       '--pcrs <json>',
       'PCR values to compare with: {"0": hex, …}, {"sha384": {…}}, a bundle, or AWS\u2019s measurements',
     )
-    .option('--pcr <list>', 'show the events of these PCRs only, e.g. 4,7,12', parseList)
+    .option('--pcr <list>', 'show the events of these PCRs only, e.g. 4,7,12', parsePcrList)
     .option('--json', 'write JSON')
     .addHelpText(
       'after',
       `
 Before each event stands how its data relates to its digest:
   =  the digest is of this data: a replay that gives signed PCRs proves the data
+  ~  the digest is of a part of the data: only that part is shown
   \u00b7  the digest is of something that the log does not hold (an image, an initrd)
   !  the digest should be of this data and is not: the log was edited, or the firmware is odd
   -  not extended
@@ -55,8 +57,9 @@ Examples:
   tee-image eventlog eventlog.bin --pcrs bundle.json
   tee-image eventlog eventlog.bin --pcr 4,12 --json
 
-Exit status: 0 explained, 1 the log is malformed or does not explain the PCRs (PCR10 excepted:
-IMA extends it outside this log), 2 usage or unreadable file.`,
+Exit status: 0 explained, 1 the log is malformed, an event that is shown has data of another digest
+(!), or the log does not explain the PCRs (PCR10 excepted: IMA extends it outside this log), 2 usage,
+unreadable or unwritable file.`,
     )
     .action(runEventlog);
 }
@@ -67,12 +70,10 @@ async function runEventlog(path: string, flags: EventLogFlags): Promise<void> {
   const bank = pcrs === undefined ? bestBank(log) : pcrs.bank;
   const shown = log.events.filter(({ pcr }) => flags.pcr === undefined || flags.pcr.includes(pcr));
   const events: ExplainedEvent[] = [];
-  for (const event of shown)
-    events.push({
-      event,
-      decoded: decodeEvent(event),
-      check: await checkEventData(event, bank, digest),
-    });
+  for (const event of shown) {
+    const { check, proven = event } = await checkEventData(event, bank, digest);
+    events.push({ event, decoded: decodeEvent(proven), check });
+  }
   const replayed = await replayEventLog(log, bank, digest);
   const explanations = pcrs && (await explainPcrs(log, pcrs.values, digest, bank));
   const values = replayed.flatMap(({ value, eventCount }, pcr) =>
@@ -81,9 +82,10 @@ async function runEventlog(path: string, flags: EventLogFlags): Promise<void> {
   const text = flags.json
     ? toJson(log, bank, events, values, explanations)
     : toText(log, bank, events, values, explanations);
-  await writeOutput(text);
-  if (explanations?.some(({ pcr, explained }) => !explained && pcr !== IMA_PCR))
-    process.exitCode = EXIT.rejected;
+  const isEdited = events.some(({ check }) => check === 'differs');
+  if (isEdited || explanations?.some(({ pcr, explained }) => !explained && pcr !== IMA_PCR))
+    process.exitCode = EXIT.failed;
+  await writeOutput(undefined, text);
 }
 
 interface ExplainedEvent {
@@ -100,6 +102,7 @@ interface ReplayedValue {
 
 const MARKS: Readonly<Record<EventDataCheck, string>> = {
   measured: '=',
+  'measured-part': '~',
   elsewhere: '\u00b7',
   differs: '!',
   'not-extended': '-',
@@ -201,10 +204,3 @@ const digest: DigestFunction = (algorithm, data) =>
   new Uint8Array(createHash(algorithm.replace('-', '')).update(data).digest());
 
 const plural = (count: number): string => (count === 1 ? '1 event' : `${count} events`);
-
-function parseList(text: string): number[] {
-  const list = text.split(',').map(Number);
-  if (list.some((pcr) => !Number.isInteger(pcr) || pcr < 0 || pcr > 23))
-    throw new InvalidArgumentError('a list of PCRs from 0 to 23, e.g. 4,7,12.');
-  return list;
-}

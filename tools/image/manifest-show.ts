@@ -2,8 +2,7 @@ import { createHash } from 'node:crypto';
 import { Command } from 'commander';
 import { describeSignedManifest, isSignedManifest, parseManifest } from 'tee-verify/manifest';
 import { printable } from 'tee-verify/measure';
-import { readInput } from '../common/command-line.js';
-import { writeOutput } from './cli-outcome.js';
+import { readInput, writeOutput } from '../common/command-line.js';
 
 const MAX_MANIFEST_BYTES = 2 * 1024 * 1024;
 
@@ -48,7 +47,7 @@ async function runShow(path: string): Promise<void> {
       : described.signatures.map((header) => `signature  ${describe(header)}   NOT VERIFIED`)),
     '',
   ];
-  await writeOutput(lines.join('\n'));
+  await writeOutput(undefined, lines.join('\n'));
 }
 
 /** The header without its certificates, fit for a terminal. */

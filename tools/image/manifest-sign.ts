@@ -1,9 +1,8 @@
 import { Command } from 'commander';
 import { type Signer, signManifest } from 'tee-verify/manifest';
-import { readInput } from '../common/command-line.js';
+import { readInput, writeOutput } from '../common/command-line.js';
 import { createKmsSigner, readSigningKey } from '../common/signing-key.js';
 import { ToolError } from '../common/tool-error.js';
-import { writeOutput } from './cli-outcome.js';
 import { parseTime, parseWhole } from './manifest-options.js';
 
 const MAX_MANIFEST_BYTES = 2 * 1024 * 1024;
@@ -78,7 +77,7 @@ async function runSign(path: string, flags: Flags): Promise<void> {
     ...(notAfter !== undefined && { notAfter }),
     ...(json && { form: 'json' }),
   });
-  await writeOutput(`${signed}\n`, flags.output);
+  await writeOutput(flags.output, `${signed}\n`);
 }
 
 async function readSigner({ key, kmsKey, keyId, certificates: path }: Flags): Promise<Signer> {

@@ -2,9 +2,8 @@ import { createHash } from 'node:crypto';
 import { Command } from 'commander';
 import { type ManifestKey, verifySignedManifest } from 'tee-verify/manifest';
 import { printable } from 'tee-verify/measure';
-import { readInput, writeOutput as writeBytes } from '../common/command-line.js';
+import { readInput, writeOutput } from '../common/command-line.js';
 import { ToolError } from '../common/tool-error.js';
-import { writeOutput } from './cli-outcome.js';
 import { parseTime, parseWhole } from './manifest-options.js';
 
 const MAX_MANIFEST_BYTES = 2 * 1024 * 1024;
@@ -75,13 +74,14 @@ async function runVerify(path: string, flags: Flags): Promise<void> {
     throw new ToolError('usage.option-invalid', { actual: cause.message, cause });
   });
   const { manifest, payload } = verified;
-  if (flags.extract !== undefined) await writeBytes(flags.extract, payload);
+  if (flags.extract !== undefined) await writeOutput(flags.extract, payload);
   const { trust } = manifest;
   if (trust.source !== 'signature') return;
   const sha256 = createHash('sha256').update(payload).digest('hex');
   const facts = { sha256, ...trust, name: manifest.name, imageVersion: manifest.imageVersion };
   if (flags.extract === '-') return;
   await writeOutput(
+    undefined,
     flags.json
       ? `${JSON.stringify(facts, null, 2)}\n`
       : [

@@ -1,5 +1,5 @@
 import { basename } from 'node:path';
-import { Command, InvalidArgumentError, Option } from 'commander';
+import { Command, Option } from 'commander';
 import {
   type BootImage,
   formatAwsMeasurements,
@@ -12,6 +12,7 @@ import {
   toMeasurementManifest,
   type UkiMeasurement,
 } from 'tee-verify/measure';
+import { writeOutput } from '../common/command-line.js';
 import {
   createNodeHasher,
   type FileSource,
@@ -20,7 +21,7 @@ import {
 } from '../common/file-source.js';
 import { runDigestJobsInParallel } from '../common/parallel-digest-jobs.js';
 import { ToolError } from '../common/tool-error.js';
-import { writeOutput } from './cli-outcome.js';
+import { parsePcrsAmong } from './parse-pcr-list.js';
 
 interface MeasureFlags {
   readonly pk?: string;
@@ -57,7 +58,11 @@ export function measureCommand(): Command {
       ).choices(Object.keys(STUB_PROFILES)),
     )
     .option('--cmdline-override <text>', 'a kernel command line passed from outside')
-    .option('--pcrs <list>', 'which PCRs, e.g. 4,7,12 (default: all; for aws 4,7,12)', parsePcrs)
+    .option(
+      '--pcrs <list>',
+      'which PCRs, e.g. 4,7,12 (default: all; for aws 4,7,12)',
+      parsePcrsAmong(PREDICTABLE_PCRS),
+    )
     .addOption(
       new Option('--format <format>', 'what to write')
         .choices(['manifest', 'aws', 'table'])
@@ -81,8 +86,8 @@ Examples:
   tee-image measure signed.efi --pk PK.esl --kek KEK.esl --db db.esl --dbx dbx.esl
   tee-image measure payments.efi --cmdline-override 'console=ttyS0 debug' --format table
 
-Exit status: 0 measured, 1 the image cannot be measured (the code says why), 2 usage or unreadable
-file.`,
+Exit status: 0 measured, 1 the image cannot be measured (the code says why), 2 usage,
+unreadable or unwritable file.`,
     )
     .action(runMeasure);
 }
@@ -100,7 +105,7 @@ async function runMeasure(paths: readonly string[], flags: MeasureFlags): Promis
     }
     const measurement = await measureUki(images, await toOptions(flags));
     for (const note of measurement.notes) process.stderr.write(`note: ${note}\n`);
-    await writeOutput(format(measurement, images, flags), flags.out);
+    await writeOutput(flags.out, format(measurement, flags));
   } finally {
     for (const file of files) await file.close();
   }
@@ -130,14 +135,12 @@ async function readVariables(flags: MeasureFlags): Promise<SecureBootVariables> 
 
 function format(
   measurement: UkiMeasurement,
-  images: readonly BootImage[],
   { format: kind, name, imageVersion, label }: MeasureFlags,
 ): string {
   if (kind === 'aws') return formatAwsMeasurements(measurement.pcrs);
   if (kind === 'table') return formatTable(measurement);
-  const uki = images.find((image) => /\.efi$/i.test(image.name)) ?? images[0];
   const manifest = toMeasurementManifest(measurement, {
-    name: name ?? uki?.name.replace(/\.efi$/i, '') ?? 'uki',
+    name: name ?? measurement.ukiName.replace(/\.efi$/i, ''),
     ...(imageVersion === undefined ? {} : { imageVersion }),
     ...(label === undefined ? {} : { label }),
   });
@@ -157,11 +160,4 @@ function formatTable(measurement: UkiMeasurement): string {
       lines.push(`  ${digest.slice(0, 16)}\u2026  ${description}`);
   }
   return `${lines.join('\n')}\n`;
-}
-
-function parsePcrs(text: string): number[] {
-  const pcrs = text.split(',').map(Number);
-  if (pcrs.some((pcr) => !PREDICTABLE_PCRS.includes(pcr)))
-    throw new InvalidArgumentError(`choose among ${PREDICTABLE_PCRS.join(', ')}.`);
-  return pcrs;
 }
