@@ -135,7 +135,7 @@ const TABLE = {
     'Old stubs compare the beginning only and would take one for the other: rename the section.',
   ],
   'uki.not-predictable': [
-    'a measurement depends on the machine, not only on the image',
+    'a measurement depends on the machine, or cannot be told from the image',
     'See docs/measurements.md for what cannot be predicted; leave this PCR or section out.',
   ],
   'uki.addon-unsupported': [
@@ -147,8 +147,8 @@ const TABLE = {
     'Use printable ASCII, not empty, not starting with @ (which selects a profile of the UKI).',
   ],
   'uki.signer-not-in-db': [
-    'no certificate of the image\u2019s signature stands in db',
-    'The firmware would refuse the image, or db holds an issuer that the signature does not carry. Check that db and the image belong together.',
+    'no certificate of db leads to the signer of the image',
+    'The firmware would refuse the image. Check that db and the image belong together, and that the signature carries the certificates between them.',
   ],
   'uki.revoked-by-dbx': [
     'dbx forbids the image or its signer',
