@@ -27,6 +27,7 @@ import { readTree } from './read-tree.js';
 import { signEif } from './sign-eif.js';
 import { createEifSigner, type EifSigner } from './sign-pcr0.js';
 import { makeSigningKey } from './testing/make-signing-key.js';
+import { unpackRamdisk } from './unpack-ramdisk.js';
 import { writeCpio } from './write-cpio.js';
 
 const folder = mkdtempSync(join(tmpdir(), 'build-eif-'));
@@ -114,6 +115,24 @@ describe('buildEif', () => {
         expect(measured.pcrs).toEqual(pcrs);
         expect(pcrs.has(8)).toBe('signer' in extra);
       }
+  });
+
+  it('keeps every byte of files of all sizes', async () => {
+    mkdirSync(at('sizes'));
+    const sizes = [0, 1, 3, 262_143, 262_144, 1_048_576, 1_048_577, 3_145_729, 5_000_000];
+    for (const [i, size] of sizes.entries())
+      writeFileSync(at('sizes', `${i}`), Buffer.alloc(size, `${i} and more ${size}`));
+    const ramdisks = [[text('one')], ramdiskPieces(readTree(at('sizes')), 'none')];
+    const { pcrs } = await buildEif(at('sizes.eif'), parts({ ramdisks }));
+    const measured = await measureEif(bytesSource(readFileSync(at('sizes.eif'))));
+    expect(measured.pcrs).toEqual(pcrs);
+    const { dataOffset, sizeBytes } = measured.sections.at(-1) as (typeof measured.sections)[0];
+    const part = { path: at('sizes.eif'), offset: dataOffset, sizeBytes };
+    await unpackRamdisk(part, at('sizes.out'), 1e8);
+    for (const [i] of sizes.entries())
+      expect(readFileSync(at('sizes.out', `${i}`)).equals(readFileSync(at('sizes', `${i}`)))).toBe(
+        true,
+      );
   });
 
   it('leaves nothing behind when it fails', async () => {

@@ -11,7 +11,7 @@ import {
 import { ToolError } from '../common/tool-error.js';
 import { writing } from './file-errors.js';
 import { nodeCrc32 } from './node-crc32.js';
-import { type Pieces, toBlocks } from './read-pieces.js';
+import { joinSmall, type Pieces } from './read-pieces.js';
 
 /** What the header says besides the sections. */
 export interface EifHeaderFields {
@@ -20,7 +20,6 @@ export interface EifHeaderFields {
   readonly defaultCpus: number;
 }
 
-const BLOCK_BYTES = 1024 * 1024;
 const NUMBERS = Object.fromEntries(
   Object.entries(EIF_SECTION_TYPES).map(([number, type]) => [type, Number(number)]),
 ) as Record<EifSectionType, number>;
@@ -67,7 +66,7 @@ export class EifFileWriter {
     let at = dataOffset;
     let crc = 0;
     let pending: Promise<unknown> | undefined;
-    for (const block of toBlocks(pieces, BLOCK_BYTES)) {
+    for (const block of joinSmall(pieces)) {
       // The block before is written while this one is read; now they change places.
       await pending;
       pending = this.#write(block, at);
