@@ -1,7 +1,6 @@
 # An enclave that runs GNU hello. Kernel, its configuration, init and nsm.ko are yours to choose:
 # AWS's (from aws-nitro-enclaves-cli, folder blobs) or built from source.
-#
-#   nix build -f enclave-hello.nix --arg nitro '(builtins.getFlake "github:…?dir=nix").lib.x86_64-linux' …
+# In a flake: import ./enclave-hello.nix { nitro = inputs.tee.lib.x86_64-linux; … }
 {
   nitro,
   pkgs,

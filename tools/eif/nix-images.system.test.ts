@@ -106,6 +106,11 @@ const PROJECT = `{
             (nitro.mkCpioArchive { src = ./root; })
           ];
         };
+        example = import "\${tee}/examples/enclave-hello.nix" {
+          inherit nitro;
+          inherit (parts) kernel kernelConfig init nsmKo;
+          pkgs = { hello = ./root; buildEnv = { paths, ... }: builtins.head paths; };
+        };
         ramdisk = nitro.mkUserRamdisk { entrypoint = "/x"; rootfs = ./root; };
         control = pkgs.runCommand "control" { } ''
           sleep 1.1 # times in archives have seconds
@@ -199,6 +204,12 @@ describe.skipIf(!hasNix || !isBuilt)('images by Nix', () => {
     expect(describeImage(join(built('own'), 'image.eif'))).toMatchObject({
       commandLine: "quiet 'x'",
       metadata: { ImageName: 'image', ImageVersion: '0.1-dev' },
+    });
+  });
+
+  it('builds the example', () => {
+    expect(describeImage(join(built('example'), 'image.eif'))).toMatchObject({
+      metadata: { ImageName: 'eif-hello-world', ImageVersion: '1.0' },
     });
   });
 
