@@ -12,6 +12,7 @@ import { guidBytes } from './guid.js';
 import { type MeasureOptions, measureUki, type UkiMeasurement } from './measure-uki.js';
 import { extendAll } from './measured-event.js';
 import { toMeasurementManifest } from './measurement-manifest.js';
+import { readPeImage } from './pe-image.js';
 import {
   makeCertificate,
   makeCertificateTable,
@@ -25,6 +26,7 @@ import { encodeUtf16 } from './text.js';
 
 const X509 = guidBytes('a5c059a1-94e4-4aa7-87b5-ab155c2bf072');
 const SHA256 = guidBytes('c1c41626-504c-4092-aca9-41f936934328');
+const SHA384 = guidBytes('ff3e5307-9fd0-48c9-85f1-8ad56c701e01');
 const X509_SHA256 = guidBytes('3bd2a492-96c0-4079-b420-fcf98ef103ed');
 const OWNER = guidBytes('01234567-89ab-cdef-0123-456789abcdef');
 const PCR7_SECURE_BOOT_OFF =
@@ -459,6 +461,13 @@ describe('Secure Boot', () => {
       const image = await sign({ signer: leaf, ...fault });
       await expect(authority(image, list(leaf))).rejects.toEqual(mismatch);
     }
+    // Firmware reads a type of signature that no tool here does.
+    const hidden = await sign({ signer: issuer }, { signer: leaf });
+    const { offset } = (await readPeImage(bytesSource(hidden))).certificates;
+    new DataView(hidden.buffer).setUint16(offset + 6, 0x0ef1, true);
+    await expect(authority(hidden, list(issuer, leaf))).rejects.toEqual(
+      fails('uki.not-predictable'),
+    );
     const noSigner = await sign({ signer: leaf, carried: [issuer.certificate] });
     await expect(authority(noSigner, list(issuer))).rejects.toEqual(
       fails('pe.signature-malformed'),
@@ -493,9 +502,16 @@ describe('Secure Boot', () => {
     await expect(authority(uki, list(leaf), byCertificateHash)).rejects.toEqual(
       fails('uki.not-predictable'),
     );
-    const [hash = new Uint8Array()] = await authenticodeDigests(bytesSource(uki), ['SHA-256']);
-    const byHash = { ...keys, dbx: makeSignatureList(SHA256, OWNER, [hash]) };
-    await expect(measure(uki, { secureBoot: byHash })).rejects.toEqual(fails('uki.revoked-by-dbx'));
+    for (const [type, algorithm] of [
+      [SHA256, 'SHA-256'],
+      [SHA384, 'SHA-384'],
+    ] as const) {
+      const [hash = new Uint8Array()] = await authenticodeDigests(bytesSource(uki), [algorithm]);
+      const byHash = { ...keys, dbx: makeSignatureList(type, OWNER, [hash]) };
+      await expect(measure(uki, { secureBoot: byHash })).rejects.toEqual(
+        fails('uki.revoked-by-dbx'),
+      );
+    }
   });
 
   it('refuses a PK that is not one certificate', async () => {

@@ -21,7 +21,7 @@ import {
   secureBootVariables,
 } from './secure-boot.js';
 import type { SignatureEntry } from './signature-list.js';
-import { findAuthority, signatureHash } from './signing-authority.js';
+import { findAuthority, IMAGE_HASHES, signatureHash } from './signing-authority.js';
 import type { StubProfileName } from './stub-profiles.js';
 import { encodeUtf16 } from './text.js';
 
@@ -255,16 +255,17 @@ class Measurement {
   }
 
   #checkRevoked(name: string, image: PeImage): void {
-    const revoked = this.#state.dbxEntries.filter(({ type }) => type === 'sha256');
-    if (revoked.length === 0) return;
-    const digest = this.#plan.add(image.source, authenticodePieces(image), 'SHA-256');
-    this.#checks.push(() => {
-      const hex = encodeHex(digest());
-      if (revoked.some(({ data }) => encodeHex(data) === hex))
-        throw new AttestationError(MEASUREMENT_CODES['uki.revoked-by-dbx'], {
-          actual: `${name}: SHA-256 ${hex}`,
-        });
-    });
+    for (const [type, algorithm] of IMAGE_HASHES) {
+      const revoked = this.#state.dbxEntries.filter((entry) => entry.type === type);
+      if (revoked.length === 0) continue;
+      const digest = this.#plan.add(image.source, authenticodePieces(image), algorithm);
+      this.#checks.push(() => {
+        if (revoked.some(({ data }) => equalBytes(data, digest())))
+          throw new AttestationError(MEASUREMENT_CODES['uki.revoked-by-dbx'], {
+            actual: `${name}: ${algorithm} ${encodeHex(digest())}`,
+          });
+      });
+    }
   }
 
   /** PCR9, by Linux's EFI stub: its load options, then the initrd as it was loaded. */

@@ -5,6 +5,7 @@ import { MEASUREMENT_CODES } from '../result/measurement-codes.js';
 import { DER, DerReader } from '../x509/der.js';
 import { readExactly } from './byte-source.js';
 import { canonicalName } from './chain-certificate.js';
+import { notPredictable } from './initrd-pieces.js';
 import type { PeImage } from './pe-image.js';
 
 const CODES = {
@@ -16,6 +17,8 @@ const MAX_TABLE_BYTES = 1024 * 1024;
 const MAX_CERTIFICATES = 64;
 /** WIN_CERT_TYPE_PKCS_SIGNED_DATA. */
 const PKCS_SIGNED_DATA = 0x0002;
+/** WIN_CERT_TYPE_EFI_GUID; firmware may use it, signing tools don't. */
+const EFI_GUID = 0x0ef1;
 /** pkcs7-signedData, 1.2.840.113549.1.7.2. */
 const SIGNED_DATA_OID = '2a864886f70d010702';
 /** SPC_INDIRECT_DATA_OBJID, 1.3.6.1.4.1.311.2.1.4. */
@@ -50,22 +53,25 @@ export interface PeSignature {
  * Throws `pe.certificate-table`, `pe.signature-malformed`, `pe.limit-exceeded`.
  */
 export async function readSignatureCertificates(image: PeImage): Promise<Uint8Array[][]> {
-  const signatures = (await readBlobs(image)).map((blob) => readSignedData(blob).certificates);
+  const blobs = await readEntries(image, PKCS_SIGNED_DATA);
+  const signatures = blobs.map((blob) => readSignedData(blob).certificates);
   checkCount(signatures);
   return signatures;
 }
 
 /**
  * An image's Authenticode signatures, in their order; nothing is verified here. Throws
- * `pe.certificate-table`, `pe.signature-malformed`, `pe.limit-exceeded`.
+ * `pe.certificate-table`, `pe.signature-malformed`, `pe.limit-exceeded`, `uki.not-predictable`.
  */
 export async function readSignatures(image: PeImage): Promise<PeSignature[]> {
-  const signatures = (await readBlobs(image)).map(readSignature);
+  if ((await readEntries(image, EFI_GUID)).length > 0)
+    notPredictable('the image has a signature of type EFI_GUID');
+  const signatures = (await readEntries(image, PKCS_SIGNED_DATA)).map(readSignature);
   checkCount(signatures.map(({ certificates }) => certificates));
   return signatures;
 }
 
-async function readBlobs(image: PeImage): Promise<Uint8Array[]> {
+async function readEntries(image: PeImage, wanted: number): Promise<Uint8Array[]> {
   const { offset, size } = image.certificates;
   if (size > MAX_TABLE_BYTES)
     throw new AttestationError(MEASUREMENT_CODES['pe.limit-exceeded'], {
@@ -73,7 +79,7 @@ async function readBlobs(image: PeImage): Promise<Uint8Array[]> {
       actual: `${size} bytes`,
     });
   if (size === 0) return [];
-  return readTable(await readExactly(image.source, offset, size, 'certificate table'));
+  return readTable(await readExactly(image.source, offset, size, 'certificate table'), wanted);
 }
 
 function checkCount(signatures: readonly (readonly Uint8Array[])[]): void {
@@ -85,8 +91,8 @@ function checkCount(signatures: readonly (readonly Uint8Array[])[]): void {
     });
 }
 
-/** The PKCS#7 blobs of a chain of WIN_CERTIFICATEs, each padded to 8 bytes. */
-function readTable(table: Uint8Array): Uint8Array[] {
+/** The contents of a chain of WIN_CERTIFICATEs of one type, each padded to 8 bytes. */
+function readTable(table: Uint8Array, wanted: number): Uint8Array[] {
   const reader: ByteReader = new ByteReader(table, 'WIN_CERTIFICATE', CODES, 'little');
   const blobs: Uint8Array[] = [];
   while (reader.left > 0) {
@@ -97,7 +103,7 @@ function readTable(table: Uint8Array): Uint8Array[] {
     const blob = reader.take(length - 8, 'bCertificate');
     // The last one may end without padding.
     reader.take(Math.min((8 - (length % 8)) % 8, reader.left), 'padding');
-    if (type === PKCS_SIGNED_DATA) blobs.push(blob);
+    if (type === wanted) blobs.push(blob);
   }
   return blobs;
 }

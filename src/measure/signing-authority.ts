@@ -15,7 +15,12 @@ import { HASH_OIDS, OID_RSA, RSA_SIGNATURE_OIDS, verifyRsa } from './verify-rsa.
 const MALFORMED = MEASUREMENT_CODES['pe.signature-malformed'];
 const MISMATCH = MEASUREMENT_CODES['pe.signature-mismatch'];
 /** Entries that are the hash of an image. */
-const IMAGE_HASHES: readonly SignatureType[] = ['sha1', 'sha256', 'sha384', 'sha512'];
+export const IMAGE_HASHES: ReadonlyMap<SignatureType, HashAlgorithm> = new Map([
+  ['sha1', 'SHA-1'],
+  ['sha256', 'SHA-256'],
+  ['sha384', 'SHA-384'],
+  ['sha512', 'SHA-512'],
+]);
 /** Entries that are the hash of a certificate's TBSCertificate, and a time (UEFI 2.10, 32.4.1). */
 const CERTIFICATE_HASHES: Partial<Record<SignatureType, HashAlgorithm>> = {
   'x509-sha256': 'SHA-256',
@@ -60,7 +65,7 @@ export async function findAuthority(
     const entry = await firstThatEnds(chain, dbEntries, `${imageName} and db`);
     if (entry !== undefined) return entry;
     // Before the next signature, firmware looks for the image's hash in db.
-    if (i + 1 < chains.length && dbEntries.some(({ type }) => IMAGE_HASHES.includes(type)))
+    if (i + 1 < chains.length && dbEntries.some(({ type }) => IMAGE_HASHES.has(type)))
       notPredictable(`db may allow ${imageName} by its hash before its next signature`);
   }
   const names = (all: readonly Uint8Array[]): string =>
