@@ -15,7 +15,6 @@ export {
   type ErrorDetails,
   type EvidenceInput,
   inspectAttestation,
-  isCode,
   type ManifestInput,
   type ManifestKeys,
   type Report,
