@@ -2,6 +2,7 @@ import { asciiBytes, equalBytes } from '../bytes/bytes.js';
 import { type Flow, runFlow, wait } from '../crypto/flow.js';
 import type { BankName } from './bank-algorithms.js';
 import { BANK_ALGORITHMS } from './bank-algorithms.js';
+import type { EventContents } from './decode-event.js';
 import type { LoggedEvent } from './event-log.js';
 import { EVENT_TYPE } from './event-types.js';
 import type { DigestFunction } from './replay-event-log.js';
@@ -26,7 +27,7 @@ export type EventDataCheck =
 export interface EventDataFinding {
   readonly check: EventDataCheck;
   /** With `measured-part`: an event with the proven part alone, for `decodeEvent`. */
-  readonly proven?: Pick<LoggedEvent, 'type' | 'data'>;
+  readonly proven?: EventContents;
 }
 
 /** Types whose digest is of the event's data (TCG PC Client Platform Firmware Profile, 10.4.1). */
@@ -77,15 +78,19 @@ export function* checkEventDataFlow(
     if (bytes.length > MAX_HASHED_BYTES) continue;
     if (!equalBytes(yield* wait(digest(hash, bytes)), expected)) continue;
     if (part === undefined) return { check: 'measured' };
-    return { check: 'measured-part', proven: { type: part, data: bytes } };
+    const { type } = event;
+    return {
+      check: 'measured-part',
+      proven: { type, data: bytes, isVariableData: part === 'variable data' },
+    };
   }
   return { check: strict ? 'differs' : 'elsewhere' };
 }
 
 interface Candidate {
   readonly bytes: Uint8Array;
-  /** When it is not all that the data says: the event type to read it as. */
-  readonly part?: number;
+  /** When it is not all that the data says: how to read it. */
+  readonly part?: 'same form' | 'variable data';
 }
 
 /** What of the data may have been measured, by type and by who wrote it. */
@@ -94,13 +99,13 @@ function* candidates({ type, data }: LoggedEvent): Generator<Candidate> {
   if (type === EVENT_TYPE.EV_EFI_VARIABLE_BOOT || type === EVENT_TYPE.EV_EFI_VARIABLE_BOOT2) {
     // Older firmware measures the variable's contents only: its name is a label.
     const variable = readVariable(data);
-    if (variable !== undefined) yield { bytes: variable.data, part: EVENT_TYPE.EV_IPL };
+    if (variable !== undefined) yield { bytes: variable.data, part: 'variable data' };
   }
   if (type === EVENT_TYPE.EV_EFI_VARIABLE_AUTHORITY) {
     // Old versions of shim log a few bytes more than they measure.
     const { trailingBytes = 0 } = readVariable(data) ?? {};
     if (trailingBytes > 0)
-      yield { bytes: data.subarray(0, data.length - trailingBytes), part: type };
+      yield { bytes: data.subarray(0, data.length - trailingBytes), part: 'same form' };
   }
   if (type !== EVENT_TYPE.EV_IPL) return;
   const end = data.at(-1) === 0 ? data.length - 1 : data.length;
@@ -110,7 +115,7 @@ function* candidates({ type, data }: LoggedEvent): Generator<Candidate> {
   // GRUB: "grub_cmd: set x=y", "kernel_cmdline: …", of which the part after the colon is measured.
   const colon = data.indexOf(0x3a);
   if (colon > 0 && data[colon + 1] === 0x20)
-    yield { bytes: data.subarray(colon + 2, end), part: type };
+    yield { bytes: data.subarray(colon + 2, end), part: 'same form' };
 }
 
 function readVariable(data: Uint8Array): ReturnType<typeof parseVariableData> | undefined {

@@ -4,7 +4,6 @@ import { AttestationError } from '../result/attestation-error.js';
 import { MEASUREMENT_CODES } from '../result/measurement-codes.js';
 import { certificateSubject } from './certificate-subject.js';
 import { formatDevicePath } from './device-path.js';
-import type { LoggedEvent } from './event-log.js';
 import { EVENT_TYPE } from './event-types.js';
 import { type GptPartition, parseGptEvent } from './gpt.js';
 import { formatGuid, GLOBAL_VARIABLE_GUID, IMAGE_SECURITY_DATABASE_GUID } from './guid.js';
@@ -36,6 +35,14 @@ export interface DecodedEvent {
   readonly undecodable?: string;
 }
 
+/** As much of an event as decoding needs. */
+export interface EventContents {
+  readonly type: number;
+  readonly data: Uint8Array;
+  /** Whether `data` is what a UEFI variable holds, without its name. Default: no. */
+  readonly isVariableData?: boolean;
+}
+
 const CODES = {
   truncated: MEASUREMENT_CODES['eventlog.truncated'],
   trailing: MEASUREMENT_CODES['eventlog.truncated'],
@@ -53,16 +60,18 @@ const TAGS: Readonly<Record<number, string>> = {
  * Says what the data of an event means. Never throws for bad data: firmware writes odd events, and
  * event data alone decides nothing. Whether the data is what was measured, `checkEventData` says.
  */
-export function decodeEvent(event: Pick<LoggedEvent, 'type' | 'data'>): DecodedEvent {
+export function decodeEvent(event: EventContents): DecodedEvent {
+  const { isVariableData = false } = event;
   try {
-    return decode(event);
+    return isVariableData ? decodeBootOption(event.data, 'boot option') : decode(event);
   } catch (error) {
     if (!(error instanceof AttestationError)) throw error;
+    if (isVariableData) return { summary: summarize(event.data) }; // e.g. BootOrder
     return { summary: summarize(event.data), undecodable: error.message };
   }
 }
 
-function decode({ type, data }: Pick<LoggedEvent, 'type' | 'data'>): DecodedEvent {
+function decode({ type, data }: EventContents): DecodedEvent {
   switch (type) {
     case EVENT_TYPE.EV_NO_ACTION:
       return decodeNoAction(data);
@@ -167,7 +176,7 @@ function decodeVariable(data: Uint8Array, authority: boolean): DecodedEvent {
 function decodeBootOption(
   data: Uint8Array,
   name: string,
-  variable: NonNullable<DecodedEvent['variable']>,
+  variable?: DecodedEvent['variable'],
 ): DecodedEvent {
   const reader = new ByteReader(data, 'EFI_LOAD_OPTION', CODES, 'little');
   reader.u32('Attributes');
@@ -179,7 +188,7 @@ function decodeBootOption(
   const options = reader.take(reader.left, 'OptionalData');
   const suffix = options.length === 0 ? '' : `, options ${summarize(options)}`;
   const summary = `${name} ${JSON.stringify(printable(title))}: ${devicePath}${suffix}`;
-  return { summary, variable, devicePath };
+  return { summary, ...(variable === undefined ? {} : { variable }), devicePath };
 }
 
 /** EFI_SIGNATURE_DATA of whoever vouched for an image; shim writes a bare certificate or a text. */

@@ -179,6 +179,17 @@ describe.skipIf(!present)('our measured boots', () => {
     );
   });
 
+  it('shows the contents of boot variables, which is all that firmware measured of them', async () => {
+    const shown: string[] = [];
+    for (const event of readLog('boot/base/eventlog.bin').events) {
+      const { check, proven } = await checkEventData(event, 'sha384', digest);
+      if (check === 'measured-part' && proven !== undefined)
+        shown.push(decodeEvent(proven).summary);
+    }
+    expect(shown.some((text) => text.startsWith('boot option "UEFI QEMU NVMe'))).toBe(true);
+    expect(shown.join()).not.toMatch(/Boot\d{4}|BootOrder/);
+  });
+
   it('says which PCRs an edited log does not explain', async () => {
     const bytes = new Uint8Array(readFileSync(`${VECTORS}boot/base/eventlog.bin`));
     const log = parseEventLog(bytes);

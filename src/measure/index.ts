@@ -12,7 +12,12 @@ export {
   type EventDataFinding,
 } from './check-event-data.js';
 export { type Crc32, combineCrc32, crc32 } from './crc32.js';
-export { type DecodedEvent, type DecodedSignature, decodeEvent } from './decode-event.js';
+export {
+  type DecodedEvent,
+  type DecodedSignature,
+  decodeEvent,
+  type EventContents,
+} from './decode-event.js';
 export { type ComparableSet, diffMeasurements, type PcrDifference } from './diff-measurements.js';
 export {
   type DigestJob,
