@@ -22,6 +22,9 @@ export interface RedisChallengeStore extends ChallengeStore {
 
 const DEFAULT_TIMEOUT_MS = 1000;
 const MAX_RECONNECT_MS = 1000;
+const RETRY_MS = 50;
+const SUPERVISE_MS = 250;
+const REPLACE_AFTER_MS = 2000;
 
 /**
  * One atomic step: refuse what was issued before this Redis process began to remember (-1), then
@@ -53,56 +56,99 @@ export function createRedisChallengeStore(
 ): RedisChallengeStore {
   const { url, prefix = 'tee-challenge', timeoutMs = DEFAULT_TIMEOUT_MS } = options;
   const toleranceMs = (options.clockToleranceSeconds ?? 5) * 1000;
-  const client = createClient({
-    url,
-    disableOfflineQueue: true,
-    socket: {
-      connectTimeout: timeoutMs,
-      reconnectStrategy: (retries) => Math.min(25 * 2 ** Math.min(retries, 10), MAX_RECONNECT_MS),
-    },
-  });
+  const connect = () =>
+    createClient({
+      url,
+      disableOfflineQueue: true,
+      socket: {
+        connectTimeout: timeoutMs,
+        reconnectStrategy: (retries) => Math.min(25 * 2 ** Math.min(retries, 10), MAX_RECONNECT_MS),
+      },
+    });
+  let client = connect();
   /** The Redis process at the other end; unknown from the first sign of trouble until it was asked. */
   let runId: string | undefined;
   let lastError: unknown;
   let connection = 0;
   let closed = false;
+  /** Since when nobody is there. */
+  let lostMs = Date.now();
 
   const lose = (error?: unknown): void => {
     connection++;
+    if (runId !== undefined) lostMs = Date.now();
     runId = undefined;
     if (error !== undefined) lastError = error;
   };
   const keyOfBeginning = (id: string): string => `{${prefix}}:born:${id}`;
   const beginning = (): string => String(Date.now() + toleranceMs);
 
-  async function greet(): Promise<void> {
-    lose();
+  let greeting: Promise<void> | undefined;
+  /** Asks who is there. One at a time, and again until it is known: no order of events may end it. */
+  function greet(): void {
+    if (greeting !== undefined || runId !== undefined || closed || !client.isReady) return;
+    greeting = ask()
+      .catch((error: unknown) => {
+        lastError = error;
+      })
+      .finally(() => {
+        greeting = undefined;
+        if (runId === undefined && !closed) setTimeout(greet, RETRY_MS).unref();
+      });
+  }
+  async function ask(): Promise<void> {
     const mine = connection;
+    const info = await inTime(client.info('server'), timeoutMs);
+    const id = /^run_id:(\S+)/m.exec(String(info))?.[1];
+    if (id === undefined) throw new TypeError('INFO server has no run_id');
+    await inTime(client.set(keyOfBeginning(id), beginning(), { condition: 'NX' }), timeoutMs);
+    // Only if nothing happened to the connection since: else somebody else may have answered.
+    if (mine === connection) runId = id;
+  }
+
+  function wire(): void {
+    const mine = client;
+    const lost = (error?: unknown): void => {
+      if (client === mine) lose(error);
+    };
+    mine.on('error', lost);
+    mine.on('end', () => lost());
+    mine.on('reconnecting', () => lost());
+    mine.on('ready', () => {
+      lost();
+      if (client === mine) greet();
+    });
+    mine.connect().catch(lost);
+  }
+  /** A connection that hangs, or gave up, is replaced: nothing may keep us away from a good Redis. */
+  function supervise(): void {
+    if (closed || (runId !== undefined && client.isReady)) return;
+    greet();
+    if (Date.now() - lostMs < REPLACE_AFTER_MS) return;
+    const old = client;
+    lose();
+    lostMs = Date.now();
+    client = connect();
+    wire();
+    // It may never have been open, and says so.
     try {
-      const info = await client.info('server');
-      const id = /^run_id:(\S+)/m.exec(String(info))?.[1];
-      if (id === undefined) throw new TypeError('INFO server has no run_id');
-      await client.set(keyOfBeginning(id), beginning(), { condition: 'NX' });
-      if (mine === connection) runId = id;
+      old.destroy();
     } catch (error) {
       lastError = error;
-      if (mine === connection && client.isReady)
-        setTimeout(() => {
-          if (mine === connection && !closed) greet().catch(() => undefined);
-        }, 100).unref();
     }
   }
-  client.on('error', lose);
-  client.on('end', lose);
-  client.on('reconnecting', () => lose());
-  client.on('ready', () => {
-    greet().catch(() => undefined);
-  });
-  client.connect().catch(lose);
+  wire();
+  const supervisor = setInterval(supervise, SUPERVISE_MS);
+  supervisor.unref();
 
   const server = (): string => {
     if (runId !== undefined && client.isReady) return runId;
     throw unavailable(lastError);
+  };
+  /** No answer in time: from now on it must first say who it is. */
+  const orLose = (error: unknown): never => {
+    lose(error);
+    throw error;
   };
 
   return {
@@ -113,21 +159,28 @@ export function createRedisChallengeStore(
           arguments: [String(Math.ceil(keepMs)), String(issuedAtMs), beginning()],
         }),
         timeoutMs,
-      );
+      ).catch(orLose);
       if (answer === 1) return 'fresh';
       if (answer === 0) return 'used';
       if (answer === -1) return 'unknown';
       throw unavailable(new TypeError('an answer that is none'));
     },
     async check() {
-      const born = Number(await inTime(client.get(keyOfBeginning(server())), timeoutMs));
+      const born = Number(
+        await inTime(client.get(keyOfBeginning(server())), timeoutMs).catch(orLose),
+      );
       // What was issued before would be refused: not ready until new challenges are good.
       if (!(born <= Date.now())) throw unavailable(new TypeError('it has only just started'));
     },
     async close() {
       closed = true;
+      clearInterval(supervisor);
       lose();
-      client.destroy();
+      try {
+        client.destroy();
+      } catch (error) {
+        lastError = error;
+      }
     },
   };
 }
