@@ -1,6 +1,5 @@
 import type { Bytes } from '../bytes/bytes.js';
 import type { HashAlgorithm } from '../crypto/provider.js';
-import { findSubtleCrypto } from '../crypto/webcrypto-provider.js';
 
 /** rsaEncryption, 1.2.840.113549.1.1.1. */
 export const OID_RSA = '2a864886f70d010101';
@@ -31,7 +30,7 @@ export async function verifyRsa(
   message: Uint8Array,
   signature: Uint8Array,
 ): Promise<boolean | undefined> {
-  const subtle = findSubtleCrypto();
+  const { subtle } = (globalThis as { crypto?: { subtle?: SubtleCrypto } }).crypto ?? {};
   const algorithm = { name: 'RSASSA-PKCS1-v1_5', hash };
   try {
     const key = await subtle?.importKey('spki', publicKey as Bytes, algorithm, false, ['verify']);
