@@ -18,7 +18,7 @@ import {
 } from './proven-claims.js';
 import type { ReportBuilder } from './result/report-builder.js';
 import { compareSenderClaims } from './sender-claims.js';
-import { startQuoteSignature, verifyQuote } from './tpm/quote.js';
+import { startQuote, verifyQuote } from './tpm/quote.js';
 import { judgePath, judgePathSignatures, startPathSignatures } from './x509/path.js';
 
 /**
@@ -46,8 +46,6 @@ export function* verifyEvidence(
             options.timeFor(claimedTimestamp(evidence)),
           ),
         );
-  if (manifest !== undefined)
-    report.compareWith(yield* describeManifest(manifest, allowPartialManifest, engine));
 
   // Untrusted from here: bytes that anybody may have written.
   const envelope = yield* report.run('cbor', (note) => parseEnvelope(evidence.document, note));
@@ -61,7 +59,11 @@ export function* verifyEvidence(
   const seal = yield* report.part('cose', () =>
     startEnvelopeSignature(envelope, path.leaf.publicKey, engine),
   );
-  const quoteSeal = yield* report.part('quote', () => startQuoteSignature(evidence.quote, engine));
+  const started = yield* report.part('quote', () =>
+    startQuote(evidence.quote, claimed.pcrs, engine),
+  );
+  if (manifest !== undefined)
+    report.compareWith(yield* describeManifest(manifest, allowPartialManifest, engine));
   const chained = yield* report.run('x509', (note) =>
     judgePathSignatures(path, edges, rules, note),
   );
@@ -74,7 +76,7 @@ export function* verifyEvidence(
     report.skip('quote', 'the evidence has no TPM quote');
   else {
     const quote = yield* report.run('quote', (note) =>
-      verifyQuote(evidence.quote, document, engine, note, quoteSeal),
+      verifyQuote(evidence.quote, document, engine, note, started),
     );
     report.prove({ quote: describeQuote(quote) });
   }

@@ -41,21 +41,41 @@ export interface VerifiedQuote extends QuoteInfo {
   readonly quotedPcrs: readonly number[];
 }
 
+/** Checks of a quote that run while the document is still being judged. */
+export interface StartedQuote {
+  readonly signature: MaybePromise<boolean>;
+  /** What a quote over every PCR of the document has for a digest. */
+  readonly digest: MaybePromise<Uint8Array>;
+}
+
 /**
  * Starts the check of the quote's signature by the key that the sender names, so that it runs beside
  * the document's. Whether that is the right key is for `verifyQuote`, which also says what is wrong
  * with a signature that could not be started.
  */
-export function startQuoteSignature(
+export function startQuote(
   quote: UnverifiedQuote | undefined,
+  pcrs: QuoteBinding['pcrs'],
   engine: Engine,
-): MaybePromise<boolean> | undefined {
+): StartedQuote | undefined {
   try {
-    return quote && engine.verify('ES256', quote.ak, quote.attest, readSignature(quote));
+    return (
+      quote && {
+        signature: engine.verify('ES256', quote.ak, quote.attest, readSignature(quote)),
+        digest: digestOf(pcrs, engine),
+      }
+    );
   } catch (error) {
     if (error instanceof AttestationError && error.step === 'quote') return undefined;
     throw error;
   }
+}
+
+/** The PCRs in ascending order, as a quote that selects all of them digests them. */
+function digestOf(pcrs: QuoteBinding['pcrs'], engine: Engine): MaybePromise<Uint8Array> {
+  const ascending = [...pcrs.keys()].sort((a, b) => a - b);
+  const values = ascending.map((index) => pcrs.get(index) as Uint8Array);
+  return engine.digest('SHA-256', concatBytes(...values));
 }
 
 function readSignature(quote: UnverifiedQuote): Uint8Array {
@@ -73,13 +93,13 @@ export function* verifyQuote(
   document: QuoteBinding,
   engine: Engine,
   note: Note,
-  started?: MaybePromise<boolean>,
+  started?: StartedQuote,
 ): Flow<VerifiedQuote> {
   if (quote === undefined) throw new AttestationError('quote.missing');
   const akAttributes = checkBinding(quote, document.publicKey, note);
 
   const signature = readSignature(quote);
-  const valid = started ?? engine.verify('ES256', quote.ak, quote.attest, signature);
+  const valid = started?.signature ?? engine.verify('ES256', quote.ak, quote.attest, signature);
   if (!(yield* wait(valid)))
     throw new AttestationError('quote.signature-invalid', {
       expected: `a signature of the key ${encodeHex(quote.ak.subarray(0, 9))}…`,
@@ -99,8 +119,7 @@ export function* verifyQuote(
   note('nonce equals the nonce of the document');
 
   const quotedPcrs = checkSelection(info, document.pcrs);
-  const values = quotedPcrs.map((index) => document.pcrs.get(index) as Uint8Array);
-  const digest = yield* wait(engine.digest('SHA-256', concatBytes(...values)));
+  const digest = yield* wait(started?.digest ?? digestOf(document.pcrs, engine));
   if (!equalBytes(digest, info.pcrDigest))
     throw new AttestationError('quote.pcr-digest-mismatch', {
       expected: `${encodeHex(digest)} (from the document's PCRs)`,

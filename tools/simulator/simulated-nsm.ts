@@ -12,6 +12,7 @@ export const NSM_ERRORS = [
   'InputTooLarge',
   'InternalError',
 ] as const;
+/** An error that the NSM can answer with (NSM API, ErrorCode). */
 export type NsmErrorName = (typeof NSM_ERRORS)[number];
 
 const MAX_FIELD_BYTES = 1024;
