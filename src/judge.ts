@@ -57,8 +57,6 @@ export function claimsOf(outcome: Outcome): VerifiedClaims {
 /** A caller who wants a verdict must say what to expect. */
 export function demandManifest(manifest: ManifestInput): ManifestInput {
   if (manifest === undefined || manifest === null)
-    throw new TypeError(
-      'verifyAttestation needs a manifest; to look at evidence without one, use inspectAttestation',
-    );
+    throw new TypeError('verifyAttestation needs a manifest; without one use inspectAttestation');
   return manifest;
 }

@@ -26,10 +26,10 @@ const TABLE = {
   'cbor.truncated': 'the CBOR ends in the middle of an item',
   'cbor.trailing-bytes': 'bytes follow the CBOR item',
   'cbor.malformed': 'the CBOR is not well-formed',
-  'cbor.not-allowed': 'the CBOR has what attestation documents never have',
+  'cbor.not-allowed': 'the CBOR has what no document has',
   'cbor.duplicate-key': 'a CBOR map has the same key twice',
   'cbor.invalid-utf8': 'a CBOR text is not valid UTF-8',
-  'cbor.limit-exceeded': 'the CBOR is nested too deeply or has too many items',
+  'cbor.limit-exceeded': 'the CBOR has too many levels or items',
 
   // COSE_Sign1: the envelope, and its signature by the leaf certificate.
   'cose.malformed': 'the document is not a COSE_Sign1 structure',
@@ -41,27 +41,27 @@ const TABLE = {
   // X.509: certificates, and the path from the leaf to an anchor.
   'x509.malformed': 'a certificate is not strict DER or lacks a field',
   'x509.algorithm-unsupported': 'a certificate uses an algorithm outside the profile',
-  'x509.algorithm-mismatch': 'a certificate names different algorithms inside and outside',
+  'x509.algorithm-mismatch': 'a certificate names two signature algorithms',
   'x509.public-key-invalid': 'a certificate holds an unacceptable public key',
   'x509.extension-duplicate': 'a certificate has the same extension twice',
   'x509.extension-unknown-critical': 'a critical extension is not understood',
   'x509.basic-constraints': 'a certificate that signs others is not marked as a CA',
   'x509.path-length-exceeded': 'more CA certificates follow than a CA allows',
   'x509.key-usage': 'a certificate is used for something it does not allow',
-  'x509.leaf-is-ca': 'the certificate that signs the document is a CA certificate',
-  'x509.name-mismatch': 'a certificate was issued by another name than its predecessor has',
-  'x509.key-identifier-mismatch': 'a certificate names another issuer key than its predecessor has',
+  'x509.leaf-is-ca': 'the certificate that signs the document is a CA',
+  'x509.name-mismatch': 'a certificate was not issued by its predecessor',
+  'x509.key-identifier-mismatch': 'a certificate names another issuer key',
   'x509.signature-invalid': 'a certificate was not signed by its predecessor',
   'x509.expired': 'a certificate is past its validity',
   'x509.not-yet-valid': 'a certificate is not yet valid',
   'x509.untrusted-anchor': 'the chain does not end at a trust anchor',
-  'x509.chain-length': 'the chain has too many certificates, or the same one twice',
+  'x509.chain-length': 'the chain is too long, or has a certificate twice',
 
   // The attestation document's own rules.
   'document.malformed': 'the payload is not an attestation document',
   'document.field-missing': 'a mandatory field of the document is missing',
   'document.field-type': 'a field of the document has the wrong type',
-  'document.field-size': 'a field of the document is too short or too long',
+  'document.field-size': 'a field of the document has the wrong size',
   'document.digest-unsupported': 'the document uses another digest than SHA384',
   'document.timestamp-invalid': 'the timestamp of the document is not plausible',
   'document.pcrs-ambiguous': 'the document has both pcrs and nitrotpm_pcrs',
@@ -80,9 +80,9 @@ const TABLE = {
   'quote.malformed': 'the quote is not a TPMS_ATTEST structure',
   'quote.not-tpm-generated': 'the attested structure was not made by a TPM',
   'quote.not-a-quote': 'the attested structure is not a quote',
-  'quote.nonce-mismatch': 'the nonce of the quote differs from the nonce of the document',
+  'quote.nonce-mismatch': 'the nonce of the quote differs from the document\u2019s',
   'quote.pcr-selection': 'the quote selects other PCRs than the document proves',
-  'quote.pcr-digest-mismatch': 'the quoted PCR digest differs from the PCRs of the document',
+  'quote.pcr-digest-mismatch': 'the quoted PCR digest differs from the document\u2019s PCRs',
 
   // What the sender wrote in the bundle beside the signed bytes.
   'bundle.pcrs-mismatch': 'the PCRs in the bundle differ from the signed ones',
@@ -90,21 +90,21 @@ const TABLE = {
   'bundle.public-key-mismatch': 'the public key in the bundle differs from the signed one',
 
   // Freshness: is it answering me, now?
-  'freshness.nonce-missing': 'the document carries no nonce, but one was expected',
+  'freshness.nonce-missing': 'the document carries no nonce',
   'freshness.nonce-mismatch': 'the nonce differs from the expected one',
-  'freshness.nonce-unexpected': 'the document carries a nonce although none was expected',
+  'freshness.nonce-unexpected': 'the document carries an unexpected nonce',
   'freshness.stale': 'the document is older than allowed',
   'freshness.future': 'the document was made in the future',
 
   // The reference manifest.
   'manifest.malformed': 'the manifest cannot be read',
-  'manifest.version-unsupported': 'the manifest has a version that is not known',
+  'manifest.version-unsupported': 'the manifest has an unknown version',
   'manifest.hash-unsupported': 'the manifest uses another hash than SHA384',
   'manifest.incomplete': 'the manifest does not pin what makes an image',
   'manifest.platform-mismatch': 'the manifest is for another platform than the evidence',
   'manifest.no-accepted-set': 'every measurement set is revoked or outside its time',
   'manifest.signature-invalid': 'no given key signed the manifest',
-  'manifest.signature-required': 'manifest keys were given, but the manifest is not signed',
+  'manifest.signature-required': 'the manifest is not signed, but keys were given',
   'manifest.keys-missing': 'the manifest is signed, but no keys were given',
 
   // Appraisal: the signed PCRs against the manifest.

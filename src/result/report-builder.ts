@@ -168,7 +168,7 @@ function describeProof(
   const isAuthentic = claims !== undefined && passed('x509') && passed('cose');
   say(
     isAuthentic,
-    'The document was signed under the trust anchor; its PCRs, nonce and public key are what it says.',
+    'The document was signed under the trust anchor: its PCRs, nonce and public key.',
     'Nothing in the evidence is proven.',
   );
   if (!isAuthentic) return { proven, notProven };
@@ -181,21 +181,19 @@ function describeProof(
   say(
     nonceChecked,
     'It answers the expected nonce.',
-    'It need not answer a challenge of yours: no nonce was compared. It may be a replay.',
+    'That it answers you: no nonce was compared, it may be a replay.',
   );
   say(
     passed('pcr') && appraisal?.matches === true,
     `The machine booted what measurement set ${JSON.stringify(appraisal?.label)} describes.`,
     'What the machine booted: the PCRs match no accepted measurement set.',
   );
-  if (claims.quote === undefined)
-    notProven.push('That a TPM key answered: there is no verified quote in the evidence.');
+  if (claims.quote === undefined) notProven.push('That a TPM key answered: there is no quote.');
   else {
-    proven.push('The attestation key in the document signed a quote over the same PCRs and nonce.');
+    proven.push('The attestation key in the document quoted the same PCRs and nonce.');
+    const claimed = claims.quote.attestationKeyAttributes === 'claimed';
     notProven.push(
-      claims.quote.attestationKeyAttributes === 'claimed'
-        ? 'That the attestation key is restricted to its TPM: the sender says so, the document does not sign it.'
-        : 'That the attestation key is restricted to its TPM: the document says nothing about its attributes.',
+      `That the attestation key is restricted to its TPM: ${claimed ? 'only the sender' : 'nobody'} says so.`,
     );
   }
   notProven.push('What the software did after it was measured.');

@@ -219,7 +219,7 @@ function checkValidity(certificate: Certificate, time: VerificationTime): void {
   const documentInside = time.documentMs >= notBeforeMs && time.documentMs <= notAfterMs;
   const hint =
     documentInside && time.source !== 'document'
-      ? 'The document\u2019s own timestamp lies in the window: either the clock of this machine is wrong, or this is stored evidence. For stored evidence pass `now`: the time of receipt, or \u2018document\u2019.'
+      ? 'The document\u2019s own timestamp lies in the window: the clock of this machine is wrong, or this is stored evidence. Then pass `now`: the time of receipt, or \u2018document\u2019.'
       : undefined;
   throw new AttestationError(early > 0 ? 'x509.not-yet-valid' : 'x509.expired', {
     expected: `${label} (${certificate.subject.text}) valid ${iso(notBeforeMs)} to ${iso(notAfterMs)}, tolerance ${time.clockToleranceSeconds} s`,

@@ -34,7 +34,7 @@ export function resolveTrustAnchors(anchors: readonly TrustAnchor[] | undefined)
 
 function readAnchors(list: readonly TrustAnchor[]): TrustAnchors {
   if (!Array.isArray(list) || list.length === 0)
-    throw new TypeError('trustAnchors must be a list of at least one anchor');
+    throw new TypeError('trustAnchors must be a list with an anchor');
   const pins: Bytes[] = [];
   const certificates: Bytes[] = [];
   for (const anchor of list) {
@@ -79,7 +79,7 @@ function readPem(text: string): readonly Bytes[] {
   // Every block must be readable: an anchor that is silently dropped is a wrong no.
   const announced = text.split('-----BEGIN CERTIFICATE-----').length - 1;
   if (found.length === 0 || found.length !== announced || found.includes(undefined))
-    throw new TypeError('a trust anchor given as text must be PEM with CERTIFICATE blocks');
+    throw new TypeError('a trust anchor as text must be PEM certificates');
   for (const der of found as Bytes[]) checkCertificate(der);
   if (knownPem.size >= MAX_KNOWN_PEM) knownPem.clear();
   knownPem.set(text, found as Bytes[]);
@@ -106,8 +106,7 @@ function checkCertificate(der: Uint8Array): void {
 
 function readPin(hex: unknown): Bytes {
   const pin = typeof hex === 'string' ? decodeHex(hex.replaceAll(':', '')) : undefined;
-  if (pin?.length !== 32)
-    throw new TypeError('a pin is the SHA-256 of a certificate, 64 hex digits');
+  if (pin?.length !== 32) throw new TypeError('a pin is a SHA-256, 64 hex digits');
   return pin;
 }
 
