@@ -19,7 +19,7 @@ import {
 } from '../dist/node.js';
 import { loadWasm } from '../dist/wasm-fallback.js';
 
-const ROUNDS = Number(process.env.BENCH_ROUNDS ?? 60);
+const ROUNDS = Number(process.env.BENCH_ROUNDS ?? 20);
 const NOBLE_ROUNDS = 12;
 
 /** A valid bundle with a quote, out of the vectors. */
@@ -152,7 +152,7 @@ const rows = [
   ['WebCrypto, warm, awaited', verify(webcrypto, memory), together(webcrypto, warm)],
 ];
 const slowRows = [['noble, cold, awaited', verify(noble, false), together(noble, cold)]];
-const BATCH = 10;
+const BATCH = 50;
 
 /** Milliseconds a call: the median over rounds of batches, the columns taking turns. */
 async function measure(table, rounds, batch) {
