@@ -141,10 +141,7 @@ function parseBundle(bundle: JsonObject, note: Note): UnverifiedEvidence {
   const nitro = object(attestation.nitro, 'attestation.nitro');
   const document = hex(nitro, 'document', 'attestation.nitro', MAX_DOCUMENT_BYTES);
   if (document === undefined) missing('attestation.nitro.document');
-  const tpm =
-    (attestation.tpm ?? undefined) === undefined
-      ? undefined
-      : object(attestation.tpm, 'attestation.tpm');
+  const tpm = isAbsent(attestation.tpm) ? undefined : object(attestation.tpm, 'attestation.tpm');
   const quoteJson = tpm && object(tpm.ecc_p256, 'attestation.tpm.ecc_p256');
   const isLater = Object.hasOwn(bundle, 'ak_pubkeys');
   const keysField = isLater ? 'ak_pubkeys' : 'signing_key_public_keys';
@@ -205,9 +202,9 @@ function readQuote(json: JsonObject, keys: unknown, keysField: string): Unverifi
 
 /** The sender's own reading of the SHA-384 bank; other banks can't be compared with anything. */
 function readPcrs(value: unknown): SenderClaims['pcrs'] {
-  if (value === undefined || value === null) return undefined;
+  if (isAbsent(value)) return undefined;
   const banks = object(value, 'pcrs');
-  if (banks.sha384 === undefined || banks.sha384 === null) return undefined;
+  if (isAbsent(banks.sha384)) return undefined;
   const bank = object(banks.sha384, 'pcrs.sha384');
   const pcrs = new Map<number, Bytes>();
   for (const key of Object.keys(bank)) {
@@ -222,7 +219,7 @@ function readPcrs(value: unknown): SenderClaims['pcrs'] {
 }
 
 function readEventLog(value: unknown): Bytes | undefined {
-  if (value === undefined || value === null) return undefined;
+  if (isAbsent(value)) return undefined;
   if (typeof value === 'string' && value.length > MAX_EVENT_LOG_CHARACTERS)
     invalid('event_log', `at most ${MAX_EVENT_LOG_CHARACTERS} characters`, `${value.length}`);
   const bytes = typeof value === 'string' ? decodeBase64(value) : undefined;
@@ -233,8 +230,7 @@ function readEventLog(value: unknown): Bytes | undefined {
 /** A hex field of at most `maxBytes`, undefined when absent. */
 function hex(json: JsonObject, key: string, where: string, maxBytes: number): Bytes | undefined {
   const value = Object.hasOwn(json, key) ? json[key] : undefined;
-  // Many serializers write null for what is absent.
-  if (value === undefined || value === null) return undefined;
+  if (isAbsent(value)) return undefined;
   const name = where === '' ? key : `${where}.${key}`;
   if (typeof value !== 'string') invalid(name, 'hex text', kindOf(value));
   if (value.length > 2 * maxBytes) {
@@ -247,9 +243,14 @@ function hex(json: JsonObject, key: string, where: string, maxBytes: number): By
 }
 
 function object(value: unknown, name: string): JsonObject {
-  if (value === undefined || value === null) missing(name);
+  if (isAbsent(value)) missing(name);
   if (typeof value !== 'object' || Array.isArray(value)) invalid(name, 'an object', kindOf(value));
   return value as JsonObject;
+}
+
+/** Many serializers write null for what is absent. */
+function isAbsent(value: unknown): value is null | undefined {
+  return value === undefined || value === null;
 }
 
 function kindOf(value: unknown): string {

@@ -73,9 +73,12 @@ export function startQuote(
 
 /** The PCRs in ascending order, as a quote that selects all of them digests them. */
 function digestOf(pcrs: QuoteBinding['pcrs'], engine: Engine): MaybePromise<Uint8Array> {
-  const ascending = [...pcrs.keys()].sort((a, b) => a - b);
-  const values = ascending.map((index) => pcrs.get(index) as Uint8Array);
+  const values = ascendingIndices(pcrs).map((index) => pcrs.get(index) as Uint8Array);
   return engine.digest('SHA-256', concatBytes(...values));
+}
+
+function ascendingIndices(pcrs: QuoteBinding['pcrs']): readonly number[] {
+  return [...pcrs.keys()].sort((a, b) => a - b);
 }
 
 function readSignature(quote: UnverifiedQuote): Uint8Array {
@@ -166,7 +169,7 @@ function checkBinding(
 /** One selection, the SHA-384 bank, and exactly the PCRs that the document proves. */
 function checkSelection(info: QuoteInfo, pcrs: QuoteBinding['pcrs']): readonly number[] {
   const [selection, ...more] = info.selections;
-  const expected = [...pcrs.keys()].sort((a, b) => a - b);
+  const expected = ascendingIndices(pcrs);
   const isSame =
     selection !== undefined &&
     more.length === 0 &&
