@@ -56,6 +56,10 @@ export const TOOLS_ENTRIES = [
   { source: 'tools/image/index.ts', output: 'tools/dist/image.js', subpath: './image' },
   { source: 'tools/eif/cli.ts', output: 'tools/dist/tee-eif.js', bin: 'tee-eif' },
   { source: 'tools/eif/index.ts', output: 'tools/dist/eif.js', subpath: './eif' },
+  { source: 'tools/ami/cli.ts', output: 'tools/dist/tee-ami.js', bin: 'tee-ami' },
+  { source: 'tools/ami/index.ts', output: 'tools/dist/ami.js', subpath: './ami' },
+  { source: 'tools/kms/cli.ts', output: 'tools/dist/tee-kms.js', bin: 'tee-kms' },
+  { source: 'tools/kms/index.ts', output: 'tools/dist/kms.js', subpath: './kms' },
   { source: 'tools/service/cli.ts', output: 'tools/dist/tee-verifier.js', bin: 'tee-verifier' },
   { source: 'tools/service/index.ts', output: 'tools/dist/service.js', subpath: './service' },
   {

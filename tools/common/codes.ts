@@ -1,5 +1,10 @@
+import { AMI_CODES } from './ami-codes.js';
+import { IMAGE_CODES } from './image-codes.js';
+import { KMS_CODES } from './kms-codes.js';
+
 /**
  * The one table of the tools' stable codes: `<area>.<reason>` → what it means and what to do.
+ * The newer tools' parts stand in files of their own.
  * Codes are the contract; texts may change.
  */
 const TABLE = {
@@ -250,7 +255,11 @@ const TABLE = {
 } as const;
 
 /** A stable code of the tools, e.g. `transport.timeout`. */
-export type ToolCode = keyof typeof TABLE;
+export type ToolCode =
+  | keyof typeof TABLE
+  | keyof typeof IMAGE_CODES
+  | keyof typeof AMI_CODES
+  | keyof typeof KMS_CODES;
 
 type AreaOf<C extends string> = C extends `${infer A}.${string}` ? A : never;
 
@@ -270,9 +279,11 @@ export interface ToolCodeFacts {
 /** Every code of the tools with its area, meaning and hint. */
 export const TOOL_CODES: Readonly<Record<ToolCode, ToolCodeFacts>> = Object.freeze(
   Object.fromEntries(
-    Object.entries(TABLE).map(([code, [meaning, hint]]) => [
-      code,
-      Object.freeze({ code, area: code.slice(0, code.indexOf('.')), meaning, hint }),
-    ]),
+    Object.entries({ ...TABLE, ...IMAGE_CODES, ...AMI_CODES, ...KMS_CODES }).map(
+      ([code, [meaning, hint]]) => [
+        code,
+        Object.freeze({ code, area: code.slice(0, code.indexOf('.')), meaning, hint }),
+      ],
+    ),
   ),
 ) as Readonly<Record<ToolCode, ToolCodeFacts>>;
