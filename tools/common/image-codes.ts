@@ -4,4 +4,109 @@ export const IMAGE_CODES = {
     'a program that the work needs is not installed',
     'Install the package named.',
   ],
+  'host.tool-failed': [
+    'a program that the work needs failed',
+    'See what it said; another version of it may help.',
+  ],
+  'output.not-replaceable': [
+    'the output folder holds something that this command did not make',
+    'Name a new folder, or one that holds an earlier output of this command.',
+  ],
+
+  // partitions.json, which a build writes and later steps read.
+  'partitions.malformed': [
+    'the partition description cannot be read',
+    'Take partitions.json as the build wrote it, or build again.',
+  ],
+
+  // The EFI system partition.
+  'esp.too-small': [
+    'the files do not fit into the EFI system partition',
+    'Make it larger with --esp-size, or the initrd smaller.',
+  ],
+  'esp.malformed': [
+    'the EFI system partition is not the plain FAT32 file system that an image has',
+    'Build the image again; do not trust one that others changed.',
+  ],
+  'esp.unexpected-file': [
+    'the EFI system partition does not hold exactly one program at its place',
+    'Firmware may start something else than what was measured. Do not trust this image.',
+  ],
+
+  // Secure Boot: the identity (PK, KEK, db), and signing with it.
+  'identity.exists': [
+    'the folder holds something already',
+    'Name a folder that is not there yet. An identity is kept: a new one changes PCR7 and so shuts out the images signed with the old one.',
+  ],
+  'identity.malformed': [
+    'the folder holds no whole Secure Boot identity',
+    'It needs owner-guid.txt, PK, KEK and db as .esl and .crt; make one with tee-image keys new.',
+  ],
+  'secure-boot.key-invalid': [
+    'the private key cannot sign images for firmware',
+    'Pass PEM with an RSA key of 2048 to 4096 bits, not encrypted, or a PKCS#11 URI.',
+  ],
+  'secure-boot.key-mismatch': [
+    'the private key does not belong to the certificate',
+    'Pass the certificate that was issued for this key.',
+  ],
+  'secure-boot.certificate-invalid': [
+    'the certificate cannot be used for Secure Boot',
+    'Pass one X.509 certificate, PEM or DER, with an RSA key of 2048 to 4096 bits.',
+  ],
+  'secure-boot.not-in-db': [
+    'firmware with this db would not start the image',
+    'Pass --db-cert with a certificate that stands in db.esl, or the identity that has it.',
+  ],
+  'secure-boot.image-invalid': [
+    'the folder is not the whole output of one build',
+    'Build again; sign reads the raw image, unsigned.efi, partitions.json and manifest.json.',
+  ],
+  'secure-boot.digest-moved': [
+    "signing changed the image's digest",
+    'The image must have a size that is a multiple of 8 and no signature; make it with tee-image build.',
+  ],
+
+  // The UEFI variable store of EC2.
+  'uefi-data.malformed': [
+    'the UEFI variable store cannot be read',
+    'It is not one, or was damaged.',
+  ],
+  'uefi-data.checksum': [
+    'the checksum of the UEFI variable store is wrong',
+    'It was damaged; make it again.',
+  ],
+  'uefi-data.version': ['the UEFI variable store has another version', 'Version 0 is known.'],
+  'uefi-data.dictionary-needed': [
+    'the UEFI variable store was compressed with a dictionary that is not at hand',
+    'Stores that EC2 hands out are; those that tee-image writes are not.',
+  ],
+  'uefi-data.limit-exceeded': [
+    'the UEFI variable store exceeds a limit',
+    'Leave out variables; EC2 takes 64 KiB.',
+  ],
+
+  // Booting in QEMU.
+  'boot.firmware-missing': [
+    'there is no firmware to boot with',
+    'Install ovmf (Debian) or OVMFFull.fd (Nix), or name the folder with --firmware.',
+  ],
+  'boot.firmware-variables': [
+    "the firmware's variable file cannot be used",
+    'Take an empty one of EDK2 (OVMF_VARS*.fd) that fits the code file beside it.',
+  ],
+  'boot.failed': ['the machine could not be started', 'See what QEMU or swtpm said.'],
+  'boot.image-unsupported': [
+    'the image is not for this machine',
+    'x86_64 images with a GPT are booted.',
+  ],
+  'boot.timeout': ['the boot took too long', 'Give it more time with --timeout.'],
+  'boot.tpm-log': [
+    'what the guest did with its TPM cannot be followed',
+    "The log of swtpm has a form that is not known; read the guest's PCRs inside it with tee-attest pcrs.",
+  ],
+  'boot.pcrs-differ': [
+    "the guest's PCRs are not those of the manifest",
+    'Compare with the table printed; tee-image measure lists the events behind each PCR.',
+  ],
 } as const;
