@@ -63,6 +63,12 @@ export {
 } from './explain-pcr-mismatch.js';
 export { explainPcrs, explainPcrsFlow, type PcrExplanation } from './explain-pcrs.js';
 export type { GptPartition } from './gpt.js';
+export {
+  formatGuid,
+  GLOBAL_VARIABLE_GUID,
+  guidBytes,
+  IMAGE_SECURITY_DATABASE_GUID,
+} from './guid.js';
 export type { CreateHasher, Hasher } from './hasher.js';
 export {
   type EifInspection,

@@ -83,7 +83,7 @@ export const IMAGE_CODES = {
   ],
   'uefi-data.limit-exceeded': [
     'the UEFI variable store exceeds a limit',
-    'Leave out variables; EC2 takes 64 KiB.',
+    'Leave out variables: EC2 takes 64000 characters of base64.',
   ],
 
   // Booting in QEMU.
