@@ -22,7 +22,7 @@ const CLUSTER_BYTES = 512;
 /** Boot sector, FSInfo, their backups: what mkfs.vfat reserves. */
 const RESERVED_BYTES = 32 * 512;
 /** Root, EFI, BOOT: a cluster each. */
-const FOLDERS_BYTES = 3 * CLUSTER_BYTES;
+const FOLDERS = 3;
 /** The smallest size for which mkfs.vfat makes FAT32 of 512-byte clusters, rounded up. */
 export const MIN_ESP_BYTES: number = 34 * 1024 * 1024;
 /** FAT's own limit for files, and more than any instance boots from. */
@@ -52,10 +52,16 @@ export async function makeEsp(plan: EspPlan): Promise<void> {
   await runTool('mcopy', ['-i', plan.output, plan.uki, `::/${bootPath}`], { env });
 }
 
+/** How large a UKI fits into an EFI system partition, in bytes. */
+export function espRoom(espBytes: number): number {
+  // Two FATs of four bytes for each cluster, in whole sectors; two numbers belong to no cluster.
+  const clusters = Math.floor((espBytes - RESERVED_BYTES - 1024) / (CLUSTER_BYTES + 8)) - 2;
+  return (clusters - FOLDERS) * CLUSTER_BYTES;
+}
+
 /** Whether a UKI of this size fits. Throws `esp.too-small`. */
 export function checkFits(ukiBytes: number, espBytes: number): void {
-  const clusters = Math.floor((espBytes - RESERVED_BYTES) / (CLUSTER_BYTES + 8));
-  const room = (clusters - 4) * CLUSTER_BYTES - FOLDERS_BYTES;
+  const room = espRoom(espBytes);
   if (ukiBytes > room)
     throw new ToolError('esp.too-small', {
       expected: `a UKI of at most ${room} bytes in ${espBytes} bytes`,
