@@ -5,6 +5,7 @@ import { diffCommand } from './diff-command.js';
 import { eventlogCommand } from './eventlog-command.js';
 import { manifestCommand } from './manifest-command.js';
 import { measureCommand } from './measure-command.js';
+import { keysCommand } from './signing/keys-command.js';
 
 const program = new Command('tee-image')
   .version(packageJson.version)
@@ -13,7 +14,13 @@ const program = new Command('tee-image')
   .showHelpAfterError('(--help explains the options)')
   .enablePositionalOptions();
 
-for (const command of [measureCommand(), eventlogCommand(), diffCommand(), manifestCommand()])
+for (const command of [
+  measureCommand(),
+  eventlogCommand(),
+  diffCommand(),
+  manifestCommand(),
+  keysCommand(),
+])
   program.addCommand(command.copyInheritedSettings(program));
 
 // commander would exit by itself; output that is still on its way would be cut.

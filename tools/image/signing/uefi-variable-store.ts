@@ -42,7 +42,7 @@ const MAX_TEXT_CHARACTERS = 64_000;
 const MAX_INFLATED_BYTES = 1024 * 1024;
 const MAX_VARIABLES = 1024;
 const MAX_NAME_BYTES = 1024;
-/** FDICT in the second byte of a zlib stream (RFC 1950, 2.2). */
+/** FDICT in the second byte, FLG, of a zlib stream (RFC 1950, 2.2). */
 const PRESET_DICTIONARY = 0x20;
 
 /**
@@ -124,7 +124,9 @@ function hasLoneSurrogate(text: string): boolean {
 }
 
 function inflate(stream: Uint8Array, dictionary: Uint8Array | undefined): Uint8Array {
-  const needsDictionary = ((stream[1] ?? 0) & PRESET_DICTIONARY) !== 0;
+  const [method = 0, flags = 0] = stream;
+  const isZlib = (method & 0x0f) === 8 && (method * 256 + flags) % 31 === 0;
+  const needsDictionary = isZlib && (flags & PRESET_DICTIONARY) !== 0;
   if (needsDictionary && dictionary === undefined)
     throw new ToolError('uefi-data.dictionary-needed');
   try {
