@@ -4,30 +4,38 @@ const DIGITS: readonly string[] = Array.from({ length: 256 }, (_, i) =>
   i.toString(16).padStart(2, '0'),
 );
 
-/** Value of an ASCII character as a hex digit, -1 for the others. */
+/** Value of a byte as a hex digit, -1 for the others. */
 const VALUES: Int8Array = (() => {
-  const values = new Int8Array(128).fill(-1);
+  const values = new Int8Array(256).fill(-1);
   for (const digits of ['0123456789abcdef', '0123456789ABCDEF'])
     for (let value = 0; value < 16; value++) values[digits.charCodeAt(value)] = value;
   return values;
 })();
 
+const ENCODER: TextEncoder = new TextEncoder();
+
 /** Lower-case hex without separators. */
 export function encodeHex(bytes: Uint8Array): string {
   let text = '';
-  for (const byte of bytes) text += DIGITS[byte];
+  // Twice as fast as an iterator, and each verification writes some 50 digests.
+  for (let i = 0; i < bytes.length; i++) text += DIGITS[bytes[i] as number];
   return text;
 }
 
 /** The bytes of a hex text (either case, no prefix, no separators), or undefined when it is not one. */
 export function decodeHex(text: string): Bytes | undefined {
   if (text.length % 2 !== 0) return undefined;
+  // A character beyond ASCII becomes bytes beyond it, none of which is a digit.
+  const digits = new Uint8Array(text.length);
+  ENCODER.encodeInto(text, digits);
   const bytes = new Uint8Array(text.length / 2);
+  let wrong = 0;
   for (let i = 0; i < bytes.length; i++) {
-    const high = VALUES[text.charCodeAt(2 * i)] ?? -1;
-    const low = VALUES[text.charCodeAt(2 * i + 1)] ?? -1;
-    if (high < 0 || low < 0) return undefined;
-    bytes[i] = high * 16 + low;
+    const high = VALUES[digits[2 * i] as number] as number;
+    const low = VALUES[digits[2 * i + 1] as number] as number;
+    // Negative once, negative for ever.
+    wrong |= high | low;
+    bytes[i] = (high << 4) | low;
   }
-  return bytes;
+  return wrong < 0 ? undefined : bytes;
 }

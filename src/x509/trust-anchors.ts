@@ -37,21 +37,21 @@ function readAnchors(list: readonly TrustAnchor[]): TrustAnchors {
     throw new TypeError('trustAnchors must be a list with an anchor');
   const pins: Bytes[] = [];
   const certificates: Bytes[] = [];
+  const names: string[] = [];
+  const add = (known: KnownPem): void => {
+    certificates.push(...known.ders);
+    names.push(...known.names);
+  };
   for (const anchor of list) {
-    if (typeof anchor === 'string') certificates.push(...readPem(anchor));
-    else if (asBytes(anchor) !== undefined)
-      certificates.push(...readBytes(asBytes(anchor) as Uint8Array));
-    else if (typeof anchor === 'object' && anchor !== null && 'sha256' in anchor)
-      pins.push(readPin(anchor.sha256));
-    else throw new TypeError('a trust anchor is PEM text, DER bytes or { sha256 }');
+    if (typeof anchor === 'string') add(readPem(anchor));
+    else if (asBytes(anchor) !== undefined) add(readBytes(asBytes(anchor) as Uint8Array));
+    else if (typeof anchor === 'object' && anchor !== null && 'sha256' in anchor) {
+      const pin = readPin(anchor.sha256);
+      pins.push(pin);
+      names.push(`p${encodeHex(pin)}`);
+    } else throw new TypeError('a trust anchor is PEM text, DER bytes or { sha256 }');
   }
-  const id = [
-    ...pins.map((p) => `p${encodeHex(p)}`),
-    ...certificates.map((c) => `c${encodeHex(c)}`),
-  ]
-    .sort()
-    .join();
-  return { pins, certificates, id };
+  return { pins, certificates, id: names.sort().join() };
 }
 
 /** Whether a certificate is an anchor: equal to one byte for byte, or by its pin. */
@@ -66,11 +66,31 @@ export function* isTrustAnchor(
   return anchors.pins.some((pin) => equalBytes(pin, digest));
 }
 
+/** The certificates of a PEM text, and a short name for each. */
+interface KnownPem {
+  readonly ders: readonly Bytes[];
+  readonly names: readonly string[];
+}
+
 /** PEM texts that were read before: the same one comes with every call. Texts can't change. */
-const knownPem = new Map<string, readonly Bytes[]>();
+const knownPem = new Map<string, KnownPem>();
 const MAX_KNOWN_PEM = 16;
 
-function readPem(text: string): readonly Bytes[] {
+/** Short names of certificates: a memory is asked by them at every call, which hex would slow down. */
+const knownNames = new Map<string, string>();
+const MAX_KNOWN_NAMES = 1024;
+let nextName = 1;
+
+/** The same name for the same bytes; never given twice, so it can't come to mean others. */
+function nameOf(der: Bytes): string {
+  const hex = encodeHex(der);
+  const name = knownNames.get(hex) ?? `c${nextName++}`;
+  if (knownNames.size >= MAX_KNOWN_NAMES) knownNames.clear();
+  knownNames.set(hex, name);
+  return name;
+}
+
+function readPem(text: string): KnownPem {
   const known = knownPem.get(text);
   if (known !== undefined) return known;
   const found = [...text.matchAll(PEM)].map(([, body]) =>
@@ -82,15 +102,18 @@ function readPem(text: string): readonly Bytes[] {
     throw new TypeError('a trust anchor as text must be PEM certificates');
   for (const der of found as Bytes[]) checkCertificate(der);
   if (knownPem.size >= MAX_KNOWN_PEM) knownPem.clear();
-  knownPem.set(text, found as Bytes[]);
-  return found as Bytes[];
+  const ders = found as Bytes[];
+  const read = { ders, names: ders.map(nameOf) };
+  knownPem.set(text, read);
+  return read;
 }
 
 /** DER, or the bytes of a PEM file. */
-function readBytes(bytes: Uint8Array): readonly Bytes[] {
+function readBytes(bytes: Uint8Array): KnownPem {
   if (bytes[0] === 0x2d) return readPem(new TextDecoder().decode(bytes));
   checkCertificate(bytes);
-  return [copyBytes(bytes)];
+  const der = copyBytes(bytes);
+  return { ders: [der], names: [nameOf(der)] };
 }
 
 /** An anchor that is no certificate would match nothing: a silent "no anchors". */
