@@ -1,0 +1,128 @@
+import { posix } from 'node:path';
+import { printable } from 'tee-verify/measure';
+import { isLocked, rootPassword } from './check-accounts.js';
+import { matches } from './file-tree.js';
+import { type AuditSubject, type Finding, finding } from './finding.js';
+import { isNo, kernelWords, splitWord } from './kernel-words.js';
+import { RULES } from './policy.js';
+import { type StartedUnit, templateOf, UnitGraph } from './unit-graph.js';
+
+/** Where a boot begins, and what every service asks for. */
+const ROOTS = ['default.target', 'sysinit.target', 'basic.target', 'multi-user.target'];
+/** They ask for root's password: without one they let nobody in. */
+const ASKING = ['emergency.service', 'rescue.service'];
+const GETTY_GENERATOR = 'systemd/system-generators/systemd-getty-generator';
+const GENERATOR_FOLDERS = ['/etc', '/usr/local/lib', '/usr/lib', '/lib'];
+const AUTOLOGIN = /getty\b.*\s(--autologin|-a|--skip-login|-n)(\s|=|$)|\blogin\s+(-\S*f|-p\s+-f)\b/;
+const SHELL = /^[@:+!-]*(\/\S+\/)?(sh|bash|ash|dash|zsh|busybox|sulogin)(\s|$)/;
+
+/** Looks at the units of systemd: which let in, and whether they are started. */
+export async function checkUnits(
+  subject: AuditSubject,
+  etc: readonly string[],
+): Promise<Finding[]> {
+  const graph = new UnitGraph(subject.tree, etc);
+  const words = kernelWords(subject.commandLine ?? '');
+  const chosen = words.flatMap((word) => {
+    const [key, value] = splitWord(word);
+    return value !== undefined && /^systemd\.(unit|wants)$/.test(key) ? [value] : [];
+  });
+  const started = await graph.started([...ROOTS, ...chosen]);
+  const password = await rootPassword(subject.tree, etc);
+  const isRootLocked = password === undefined || isLocked(password);
+  return [
+    ...namedUnits(subject, graph, started, isRootLocked),
+    ...consoles(subject, graph, words),
+    ...(await commandsOfUnits(subject, graph, started)),
+  ];
+}
+
+/** Units that the policy names. */
+function namedUnits(
+  { tree }: AuditSubject,
+  graph: UnitGraph,
+  started: ReadonlyMap<string, StartedUnit>,
+  isRootLocked: boolean,
+): Finding[] {
+  const present = new Set(graph.folders.flatMap((folder) => tree.names(folder)));
+  const names = [...new Set([...present, ...started.keys()])].sort();
+  const found: Finding[] = [];
+  for (const { id, units } of RULES) {
+    for (const name of names) {
+      const isNamed = units?.some((unit) => unit === name || unit === templateOf(name)) ?? false;
+      const path = isNamed ? graph.find(name) : undefined;
+      if (path === undefined) continue;
+      const how = started.get(name);
+      const asks = ASKING.includes(name) && isRootLocked;
+      if (how === undefined)
+        found.push(finding(id, path, `${name} is there, but nothing starts it`, 'medium'));
+      else if (asks)
+        found.push(
+          finding(id, path, `${name} is started (${chain(how)}); root is locked`, 'medium'),
+        );
+      else found.push(finding(id, path, `${name} is started: ${chain(how)}`));
+    }
+  }
+  return found;
+}
+
+/** Login prompts that nothing names: those of the getty generator and of systemd-logind. */
+function consoles(
+  { tree, commandLine }: AuditSubject,
+  graph: UnitGraph,
+  words: readonly string[],
+): Finding[] {
+  const isOff = words.some((word) => {
+    const [key, value] = splitWord(word);
+    return key === 'systemd.getty_auto' && isNo(value);
+  });
+  const serial = graph.find('serial-getty@.service');
+  const generator = GENERATOR_FOLDERS.map((folder) => posix.join(folder, GETTY_GENERATOR)).find(
+    (path) => tree.entry(path) !== undefined,
+  );
+  const runs = generator !== undefined && tree.resolve(generator)?.kind === 'file';
+  if (!runs || isOff || serial === undefined) return [];
+  const names = words.flatMap((word) => {
+    const [key, value = ''] = splitWord(word);
+    const [console = ''] = value.split(',');
+    return key === 'console' && console !== 'null' && !/^tty\d*$/.test(console) ? [console] : [];
+  });
+  if (commandLine === undefined)
+    return [
+      finding('console-login', serial, `${generator} starts it on every serial console`, 'medium'),
+    ];
+  return names.map((name) =>
+    finding('console-login', serial, `${generator} starts it for console=${printable(name, 50)}`),
+  );
+}
+
+/** Units of any name that log somebody in or give a console to a shell. */
+async function commandsOfUnits(
+  { tree }: AuditSubject,
+  graph: UnitGraph,
+  started: ReadonlyMap<string, StartedUnit>,
+): Promise<Finding[]> {
+  const found: Finding[] = [];
+  const known = RULES.flatMap(({ units = [] }) => units);
+  const names = new Set(graph.folders.flatMap((folder) => tree.names(folder)));
+  for (const name of [...names, ...started.keys()].filter((n) => matches('*.service', n))) {
+    const unit = await graph.read(name);
+    if (unit === undefined || found.some(({ where }) => where === unit.path)) continue;
+    const commands = unit.settings.get('Service.ExecStart') ?? [];
+    const login = commands.find((command) => AUTOLOGIN.test(command));
+    if (login !== undefined)
+      found.push(finding('autologin', unit.path, `${name} runs ${printable(login, 200)}`));
+    const input = unit.settings.get('Service.StandardInput')?.at(-1) ?? '';
+    const shell = commands.find((command) => SHELL.test(command));
+    const isNamed = known.includes(name) || known.includes(templateOf(name) ?? '');
+    if (shell !== undefined && /^tty/.test(input) && !isNamed)
+      found.push(
+        finding('debug-shell', unit.path, `${name} gives a console to ${printable(shell, 200)}`),
+      );
+  }
+  return found;
+}
+
+function chain({ chain: names }: StartedUnit): string {
+  return names.join(' → ');
+}
