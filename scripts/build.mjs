@@ -40,6 +40,9 @@ const SDK_DEPENDENCIES = /^(@noble\/|jose($|\/))/;
 const TOOLS_DEPENDENCIES =
   /^(tee-verify|@noble\/|jose|cbor-x|commander|cli-progress|fflate|@peculiar\/|reflect-metadata|redis$|@aws-sdk\/)/;
 
+/** How files for browsers are made small. */
+const MINIFY = { module: true, ecma: 2020, compress: { passes: 3, pure_getters: true, keep_fargs: false } };
+
 /** The rollup runs. Entries of one run share chunks: an error class is one class in all of them. */
 const BUNDLES = [
   { name: 'tee-verify', entries: SDK_ENTRIES, out: 'dist', external: [NODE, SDK_DEPENDENCIES] },
@@ -160,7 +163,7 @@ async function bundle(options) {
       const final = join(root, relative(stage, dirname(map)));
       return relative(final, resolve(dirname(map), path));
     },
-    plugins: browser ? [terser({ module: true, ecma: 2020 })] : [],
+    plugins: browser ? [terser(MINIFY)] : [],
     generatedCode: 'es2015',
   });
   await built.close();

@@ -22,6 +22,7 @@ const CASES: readonly (readonly [string, Uint8Array, InputKind])[] = [
   ['hex', text('8444'.repeat(20)), 'evidence'],
   ['base64 in lines', text(`${'hESh'.repeat(19)}\n${'ABCD'.repeat(5)}==`), 'evidence'],
   ['a UKI', text('MZ\0\0'), 'uki'],
+  ['an EIF', text('.eif\0\x04'), 'eif'],
   [
     'an event log',
     new Uint8Array([...new Uint8Array(32), ...text('Spec ID Event03\0')]),

@@ -3,6 +3,7 @@ export type InputKind =
   | 'evidence'
   | 'manifest'
   | 'uki'
+  | 'eif'
   | 'event-log'
   | 'trust-anchor'
   | 'manifest-keys'
@@ -18,6 +19,7 @@ const SPEC_ID_AT = 32;
 /** Tells what the beginning of a file is; `isWhole` when it is all of it. */
 export function classifyInput(head: Uint8Array, isWhole: boolean): InputKind {
   if (ascii(head, 0, 2) === 'MZ') return 'uki';
+  if (ascii(head, 0, 4) === '.eif') return 'eif';
   if (ascii(head, SPEC_ID_AT, 14) === 'Spec ID Event0') return 'event-log';
   if (COSE_FIRST_BYTES.includes(head[0] ?? 0)) return 'evidence';
   let text: string;

@@ -2,9 +2,11 @@ import { encodeHex } from '../../src/bytes/hex.js';
 import { chooseProvider } from '../../src/crypto/choose-provider.js';
 import {
   blobSource,
+  measureEif,
   measureUki,
   parseEventLog,
   replayEventLog,
+  toEnclaveManifest,
   toMeasurementManifest,
 } from '../../src/measure/index.js';
 
@@ -29,6 +31,20 @@ export async function manifestFromUki(file: Blob, name: string): Promise<Derived
     notes: [
       `Measured as systemd-stub ${measured.stubProfile} measures, with Secure Boot off.`,
       ...measured.notes,
+    ],
+  };
+}
+
+/** The PCRs of an enclave that runs this image. Throws `eif.*`. */
+export async function manifestFromEif(file: Blob, name: string): Promise<DerivedManifest> {
+  const measured = await measureEif(blobSource(file));
+  return {
+    text: JSON.stringify(toEnclaveManifest(measured, { name }), undefined, 2),
+    notes: [
+      measured.signature === undefined
+        ? 'The image is not signed: there is no PCR8.'
+        : 'The image is signed: PCR8 is its certificate.',
+      'Where it may run (PCR3, PCR4) is not pinned.',
     ],
   };
 }

@@ -24,6 +24,7 @@ const SLOTS: Readonly<Record<Exclude<InputKind, 'unknown'>, Slot>> = {
   evidence: 'evidence',
   manifest: 'manifest',
   uki: 'manifest',
+  eif: 'manifest',
   'event-log': 'manifest',
   'trust-anchor': 'anchor',
   'manifest-keys': 'manifest-keys',
@@ -40,9 +41,10 @@ export async function readInput(given: Given, slot: Slot): Promise<readonly [Slo
   const isSmall = blob.size <= HEAD_BYTES;
   const head = new Uint8Array(await blob.slice(0, HEAD_BYTES).arrayBuffer());
   const kind = classifyInput(head, isSmall);
-  if (kind === 'uki') {
-    const { manifestFromUki } = await import('./derive-manifest.js');
-    const { text, notes } = await manifestFromUki(blob, file?.name ?? 'UKI');
+  if (kind === 'uki' || kind === 'eif') {
+    const { manifestFromEif, manifestFromUki } = await import('./derive-manifest.js');
+    const derive = kind === 'eif' ? manifestFromEif : manifestFromUki;
+    const { text, notes } = await derive(blob, file?.name ?? kind.toUpperCase());
     return derived(label, text, notes);
   }
   const limit = kind === 'event-log' ? MAX_EVENT_LOG_BYTES : MAX_READ_BYTES;

@@ -5,7 +5,9 @@ import { pathToFileURL } from 'node:url';
 import type { Page } from 'playwright-core';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest';
 import { encodeBase64 } from '../../src/bytes/base64.js';
-import { encodeHex } from '../../src/bytes/hex.js';
+import { decodeHex, encodeHex } from '../../src/bytes/hex.js';
+import { bytesSource, measureEif } from '../../src/measure/index.js';
+import { makeEif } from '../../src/measure/test-support/make-eif.js';
 import { makePe, ukiSections } from '../../src/measure/test-support/make-pe.js';
 import { createNitroPki, type NitroPki } from '../../tools/simulator/nitro-pki.js';
 import { checkAccessibility } from '../test-support/check-accessibility.js';
@@ -232,6 +234,28 @@ describe.skipIf(lacking !== undefined)('the verify page, from file://', () => {
     await said('pcr.mismatch');
     await drop([['cut.efi', makePe(ukiSections()).slice(0, 900)]]);
     await page.locator('#input-problem', { hasText: /pe\.\w+/ }).waitFor();
+  });
+
+  it('derives a manifest from an enclave image', async () => {
+    const image = makeEif();
+    const { pcrs } = await measureEif(bytesSource(image));
+    const document = await pki.issueDocument({
+      platform: 'enclave',
+      moduleId: 'i-0123456789abcdef0-enc0123456789abcdef',
+      timestampMs: Date.now(),
+      pcrs: Object.fromEntries([...pcrs].map(([pcr, hex]) => [pcr, decodeHex(hex) as Uint8Array])),
+    });
+    await drop([
+      ['hello.eif', image],
+      ['document.cbor', document],
+      ['root.pem', pki.rootPem],
+    ]);
+    await said('verified.');
+    expect(await page.locator('#manifest-box').innerText()).toContain('not signed');
+    const damaged = image.slice();
+    damaged[damaged.length - 1] = (damaged.at(-1) as number) ^ 1;
+    await drop([['damaged.eif', damaged]]);
+    await page.locator('#input-problem', { hasText: 'eif.crc' }).waitFor();
   });
 
   it('copies, saves and prints the report', async () => {

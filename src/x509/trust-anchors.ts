@@ -66,7 +66,7 @@ export function* isTrustAnchor(
   return anchors.pins.some((pin) => equalBytes(pin, digest));
 }
 
-/** The certificates of a PEM text, and a short name for each. */
+/** The certificates of a PEM text, and a name for each. */
 interface KnownPem {
   readonly ders: readonly Bytes[];
   readonly names: readonly string[];
@@ -75,20 +75,6 @@ interface KnownPem {
 /** PEM texts that were read before: the same one comes with every call. Texts can't change. */
 const knownPem = new Map<string, KnownPem>();
 const MAX_KNOWN_PEM = 16;
-
-/** Short names of certificates: a memory is asked by them at every call, which hex would slow down. */
-const knownNames = new Map<string, string>();
-const MAX_KNOWN_NAMES = 1024;
-let nextName = 1;
-
-/** The same name for the same bytes; never given twice, so it can't come to mean others. */
-function nameOf(der: Bytes): string {
-  const hex = encodeHex(der);
-  const name = knownNames.get(hex) ?? `c${nextName++}`;
-  if (knownNames.size >= MAX_KNOWN_NAMES) knownNames.clear();
-  knownNames.set(hex, name);
-  return name;
-}
 
 function readPem(text: string): KnownPem {
   const known = knownPem.get(text);
@@ -103,7 +89,7 @@ function readPem(text: string): KnownPem {
   for (const der of found as Bytes[]) checkCertificate(der);
   if (knownPem.size >= MAX_KNOWN_PEM) knownPem.clear();
   const ders = found as Bytes[];
-  const read = { ders, names: ders.map(nameOf) };
+  const read = { ders, names: ders.map((der) => `c${encodeHex(der)}`) };
   knownPem.set(text, read);
   return read;
 }
@@ -113,7 +99,7 @@ function readBytes(bytes: Uint8Array): KnownPem {
   if (bytes[0] === 0x2d) return readPem(new TextDecoder().decode(bytes));
   checkCertificate(bytes);
   const der = copyBytes(bytes);
-  return { ders: [der], names: [nameOf(der)] };
+  return { ders: [der], names: [`c${encodeHex(der)}`] };
 }
 
 /** An anchor that is no certificate would match nothing: a silent "no anchors". */
