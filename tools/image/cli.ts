@@ -1,6 +1,7 @@
 import { Command } from 'commander';
 import { reportError, tolerateClosedPipe } from '../common/command-line.js';
 import packageJson from '../package.json' with { type: 'json' };
+import { bootCommand } from './boot/boot-command.js';
 import { diffCommand } from './diff-command.js';
 import { eventlogCommand } from './eventlog-command.js';
 import { manifestCommand } from './manifest-command.js';
@@ -20,6 +21,7 @@ for (const command of [
   diffCommand(),
   manifestCommand(),
   keysCommand(),
+  bootCommand(),
 ])
   program.addCommand(command.copyInheritedSettings(program));
 
