@@ -1,16 +1,10 @@
-import { type ChildProcess, spawn } from 'node:child_process';
-import {
-  copyFileSync,
-  mkdirSync,
-  mkdtempSync,
-  readFileSync,
-  rmSync,
-  truncateSync,
-  writeFileSync,
-} from 'node:fs';
+import { mkdtempSync, readFileSync, rmSync, truncateSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { withBootEntry } from './ovmf-variables.js';
+import type { Firmware } from '../boot/firmware.js';
+import { addFirmwareVariables } from '../boot/firmware-variables.js';
+import { startMachine } from '../boot/machine.js';
+import { bootEntry } from './boot-entry.js';
 import { runCommand } from './run-command.js';
 
 /** What the guest said about itself on the serial console. */
@@ -20,6 +14,8 @@ export interface GuestReport {
   readonly eventLog: Uint8Array;
   /** The kernel's command line as it came to be. */
   readonly commandLine: string;
+  /** The PCRs as they were followed from outside. */
+  readonly followed: ReadonlyMap<number, string>;
 }
 
 /** How to boot. */
@@ -39,26 +35,61 @@ const SECTORS = 131_072 - 2048 * 2;
 
 /**
  * Boots a disk in QEMU, by software emulation (KVM does not work on small nested machines), with
- * OVMF and a fresh swtpm that has a SHA-384 bank, and gives what the guest reports. For tests; the
- * ESP must hold a UKI with the initrd of guest-initrd.ts.
+ * OVMF and a fresh swtpm, and gives what the guest reports. For tests; the ESP must hold a UKI with
+ * the initrd of guest-initrd.ts.
  */
 export async function bootGuest(options: GuestOptions): Promise<GuestReport> {
-  const folder = mkdtempSync(join(tmpdir(), 'tee-image-boot-'));
-  const processes: ChildProcess[] = [];
+  const folder = mkdtempSync(join(tmpdir(), 'tee-image-guest-'));
   try {
     const disk = join(folder, 'disk.raw');
     makeDisk(disk, options.files);
-    const socket = join(folder, 'tpm.sock');
-    processes.push(startTpm(folder, socket));
-    const qemu = spawn('qemu-system-x86_64', qemuArguments(folder, disk, socket, options), {
-      stdio: ['ignore', 'pipe', 'pipe'],
-    });
-    processes.push(qemu);
-    return parseReport(await readConsole(qemu));
+    return await bootDisk(disk, options);
   } finally {
-    for (const child of processes) child.kill('SIGKILL');
     rmSync(folder, { recursive: true, force: true, maxRetries: 5 });
   }
+}
+
+async function bootDisk(image: string, options: GuestOptions): Promise<GuestReport> {
+  const { secureBoot = false, loadOptions } = options;
+  let console = '';
+  let finish: () => void = () => undefined;
+  const finished = new Promise<void>((resolve) => {
+    finish = resolve;
+  });
+  const machine = await startMachine(
+    {
+      ...{ image, secureBoot, memoryMiB: 512, accelerator: 'tcg' },
+      firmware: firmwareFor(secureBoot, loadOptions),
+      bootDisk: loadOptions === undefined,
+    },
+    (bytes) => {
+      console += Buffer.from(bytes).toString('latin1');
+      if (console.includes('TEE-END')) finish();
+    },
+  );
+  try {
+    const timer = setTimeout(finish, TIMEOUT_MS);
+    await Promise.race([machine.ended, finished]);
+    clearTimeout(timer);
+    if (!console.includes('TEE-END'))
+      throw new Error(
+        `the guest did not report; it said: ${console.slice(-3000)}${machine.complaints()}`,
+      );
+    return { ...parseReport(console), followed: (await machine.followTpm()).pcrs };
+  } finally {
+    await machine.stop();
+  }
+}
+
+function firmwareFor(secureBoot: boolean, loadOptions: string | undefined): Firmware {
+  const variables = readFileSync(`${OVMF}/OVMF_VARS_4M${secureBoot ? '.snakeoil' : ''}.fd`);
+  return {
+    code: `${OVMF}/OVMF_CODE_4M${secureBoot ? '.secboot' : ''}.fd`,
+    variables:
+      loadOptions === undefined
+        ? variables
+        : addFirmwareVariables(variables, bootEntry(partitionNode(), loadOptions)),
+  };
 }
 
 function makeDisk(disk: string, files: Readonly<Record<string, string>>): void {
@@ -92,68 +123,7 @@ function makeDisk(disk: string, files: Readonly<Record<string, string>>): void {
   }
 }
 
-function startTpm(folder: string, socket: string): ChildProcess {
-  const state = join(folder, 'tpm');
-  mkdirSync(state);
-  runCommand('swtpm_setup', [
-    ...['--tpm2', '--tpm-state', state, '--pcr-banks', 'sha256,sha384', '--overwrite'],
-  ]);
-  return spawn(
-    'swtpm',
-    ['socket', '--tpm2', '--tpmstate', `dir=${state}`, '--ctrl', `type=unixio,path=${socket}`],
-    { stdio: 'ignore' },
-  );
-}
-
-function qemuArguments(
-  folder: string,
-  disk: string,
-  socket: string,
-  { secureBoot = false, loadOptions }: GuestOptions,
-): string[] {
-  const vars = join(folder, 'vars.fd');
-  copyFileSync(`${OVMF}/OVMF_VARS_4M${secureBoot ? '.snakeoil' : ''}.fd`, vars);
-  if (loadOptions !== undefined)
-    writeFileSync(vars, withBootEntry(readFileSync(vars), partitionNode(), loadOptions));
-  const code = `${OVMF}/OVMF_CODE_4M${secureBoot ? '.secboot' : ''}.fd`;
-  const nvme = 'nvme,drive=disk,serial=tee';
-  return [
-    ...['-machine', `q35,accel=tcg${secureBoot ? ',smm=on' : ''}`, '-cpu', 'max', '-m', '512'],
-    ...(secureBoot ? ['-global', 'driver=cfi.pflash01,property=secure,value=on'] : []),
-    ...['-drive', `if=pflash,unit=0,format=raw,readonly=on,file=${code}`],
-    ...['-drive', `if=pflash,unit=1,format=raw,file=${vars}`],
-    ...['-drive', `if=none,id=disk,format=raw,file=${disk}`],
-    ...['-device', loadOptions === undefined ? `${nvme},bootindex=0` : nvme],
-    ...['-chardev', `socket,id=tpm,path=${socket}`, '-tpmdev', 'emulator,id=tpm0,chardev=tpm'],
-    ...['-device', 'tpm-crb,tpmdev=tpm0', '-nic', 'none', '-vga', 'none', '-display', 'none'],
-    ...['-serial', 'stdio', '-monitor', 'none', '-no-reboot'],
-  ];
-}
-
-/** Reads the serial console up to the end of the report. */
-function readConsole(qemu: ChildProcess): Promise<string> {
-  return new Promise((resolve, reject) => {
-    let text = '';
-    let errors = '';
-    const timer = setTimeout(() => finish(), TIMEOUT_MS);
-    const finish = (): void => {
-      clearTimeout(timer);
-      if (text.includes('TEE-END')) resolve(text);
-      else reject(new Error(`the guest did not report; it said: ${text.slice(-3000)}${errors}`));
-    };
-    qemu.stdout?.on('data', (chunk: Buffer) => {
-      text += chunk.toString('latin1');
-      if (text.includes('TEE-END')) finish();
-    });
-    qemu.stderr?.on('data', (chunk: Buffer) => {
-      errors += chunk.toString();
-    });
-    qemu.on('error', reject);
-    qemu.on('exit', finish);
-  });
-}
-
-function parseReport(text: string): GuestReport {
+function parseReport(text: string): Omit<GuestReport, 'followed'> {
   const report = text.slice(text.lastIndexOf('TEE-BEGIN'));
   const lines = (word: string): string[] =>
     [...report.matchAll(new RegExp(`^${word} ([^\\r\\n]*)`, 'gm'))].map((match) => match[1] ?? '');
