@@ -2,6 +2,7 @@
 export type { ManifestReport, ManifestTrustSource } from '../result/manifest-report.js';
 export { SIGNED_MANIFEST_CODES, type SignedManifestCode } from '../result/signed-manifest-codes.js';
 export type { JwsAlgorithm, Signer } from '../result/signer.js';
+export { checkCompleteness } from './completeness.js';
 export { createSigner, type SignerOptions } from './create-signer.js';
 export {
   describeSignedManifest,
