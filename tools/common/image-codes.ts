@@ -161,10 +161,6 @@ export const IMAGE_CODES = {
     'the certificate cannot be used for Secure Boot',
     'Pass one X.509 certificate, PEM or DER, with an RSA key of 2048 to 4096 bits.',
   ],
-  'secure-boot.not-in-db': [
-    'firmware with this db would not start the image',
-    'Pass --db-cert with a certificate that stands in db.esl, or the identity that has it.',
-  ],
   'secure-boot.image-invalid': [
     'the folder is not the whole output of one build',
     'Build again; sign reads the raw image, unsigned.efi, partitions.json and manifest.json.',

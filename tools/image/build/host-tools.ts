@@ -1,7 +1,7 @@
 import {
   type ChildProcess,
   type ChildProcessWithoutNullStreams,
-  type SpawnOptionsWithoutStdio,
+  type SpawnOptions,
   spawn,
 } from 'node:child_process';
 import { accessSync, constants, statSync } from 'node:fs';
@@ -52,6 +52,8 @@ export interface RunToolOptions {
   /** More environment variables; they win over the fixed ones. */
   readonly env?: Readonly<Record<string, string>>;
   readonly cwd?: string;
+  /** Open files that it inherits as /dev/fd/3, /dev/fd/4, … */
+  readonly descriptors?: readonly number[];
 }
 
 /** What a program said. */
@@ -96,7 +98,7 @@ export async function runTool(
 ): Promise<ToolOutput> {
   const path = requireTools([name])[name];
   const child = spawnWithUmask(path, args, {
-    stdio: 'pipe',
+    stdio: ['pipe', 'pipe', 'pipe', ...(options.descriptors ?? [])],
     env: {
       PATH: searchPath().join(delimiter),
       LC_ALL: 'C',
@@ -126,12 +128,15 @@ export async function runTool(
 function spawnWithUmask(
   path: string,
   args: readonly string[],
-  options: SpawnOptionsWithoutStdio,
+  options: SpawnOptions,
 ): ChildProcessWithoutNullStreams {
-  if (!isMainThread) return spawn(path, args, options);
+  // The first three of `stdio` are pipes.
+  const start = (): ChildProcessWithoutNullStreams =>
+    spawn(path, args, options) as ChildProcessWithoutNullStreams;
+  if (!isMainThread) return start();
   const before = process.umask(0o022);
   try {
-    return spawn(path, args, options);
+    return start();
   } finally {
     process.umask(before);
   }
