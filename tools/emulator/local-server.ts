@@ -48,6 +48,8 @@ export interface LoggedRequest {
   readonly bodyBytes: number;
   /** What was answered; undefined when the connection was cut instead. */
   readonly status: number | undefined;
+  /** Whether a fault answered, or changed the answer. */
+  readonly changed: boolean;
 }
 
 /** How to set up a local server. */
@@ -96,6 +98,7 @@ export async function startLocalServer(
   ): Promise<LoggedRequest | undefined> {
     const body = await readBody(incoming, maxBodyBytes);
     const request = toRequest(incoming, body ?? new Uint8Array(0));
+    const fault = (body !== undefined && faults(request)) || {};
     const logged = (status: number | undefined): LoggedRequest => ({
       method: request.method,
       path: request.path,
@@ -103,12 +106,12 @@ export async function startLocalServer(
       headers: request.headers,
       bodyBytes: request.body.length,
       status,
+      changed: fault.answer !== undefined || fault.change !== undefined,
     });
     if (body === undefined) {
       send(outgoing, { status: 413, headers: { connection: 'close' } });
       return logged(413);
     }
-    const fault = faults(request) ?? {};
     if (fault.delayMs !== undefined) await sleep(fault.delayMs);
     if (fault.reset === 'before') return cut(incoming, logged);
     const response = fault.answer ?? (await ask(handler, request));

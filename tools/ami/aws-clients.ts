@@ -1,0 +1,85 @@
+import { EBSClient } from '@aws-sdk/client-ebs';
+import { EC2Client } from '@aws-sdk/client-ec2';
+import { toToolError } from './aws-errors.js';
+
+/** Which account and region; what is left out comes from the environment, as for every AWS SDK. */
+export interface AwsOptions {
+  readonly region?: string | undefined;
+  /** Where EBS direct and EC2 are served, e.g. the emulator. */
+  readonly endpoint?: string | undefined;
+  /** Connections at once; default 8. */
+  readonly connections?: number;
+}
+
+/** The clients of one region. */
+export interface AwsClients {
+  readonly ebs: EBSClient;
+  readonly ec2: EC2Client;
+  readonly region: string;
+  readonly endpoint: string | undefined;
+  close(): void;
+}
+
+const CONNECTION_TIMEOUT_MS = 10_000;
+const REQUEST_TIMEOUT_MS = 60_000;
+
+/**
+ * Clients for EBS direct and EC2 that try once and keep their connections. Throws
+ * `ami.region-missing`, `ami.credentials`.
+ */
+export async function openAwsClients(options: AwsOptions): Promise<AwsClients> {
+  const { region, endpoint, connections = 8 } = options;
+  const agent = { keepAlive: true, maxSockets: connections };
+  const config = {
+    ...(region !== undefined && { region }),
+    ...(endpoint !== undefined && { endpoint }),
+    // withRetries does it: with its own idea of what passes, and a word to the progress line.
+    maxAttempts: 1,
+    requestHandler: {
+      httpAgent: agent,
+      httpsAgent: agent,
+      connectionTimeout: CONNECTION_TIMEOUT_MS,
+      requestTimeout: REQUEST_TIMEOUT_MS,
+      throwOnRequestTimeout: true,
+    },
+  };
+  const ebs = new EBSClient(config);
+  const ec2 = new EC2Client(config);
+  signBlocksByTheirChecksum(ebs);
+  try {
+    const resolvedRegion = await ebs.config.region();
+    await ebs.config.credentials();
+    return {
+      ebs,
+      ec2,
+      region: resolvedRegion,
+      endpoint,
+      close() {
+        ebs.destroy();
+        ec2.destroy();
+      },
+    };
+  } catch (error) {
+    throw toToolError(error, 'looking for region and credentials');
+  }
+}
+
+/**
+ * The signature covers the SHA-256 of a block, which is its checksum: the SDK would compute it once
+ * more, on the thread that also has to keep the connections busy.
+ */
+function signBlocksByTheirChecksum(ebs: EBSClient): void {
+  ebs.middlewareStack.add(
+    (next, context) => async (args) => {
+      const { request } = args as { request?: { headers: Record<string, string> } };
+      if (context.commandName === 'PutSnapshotBlockCommand' && request !== undefined) {
+        const { headers } = request;
+        const name = Object.keys(headers).find((one) => one.toLowerCase() === 'x-amz-checksum');
+        const checksum = name === undefined ? '' : (headers[name] as string);
+        headers['x-amz-content-sha256'] = Buffer.from(checksum, 'base64').toString('hex');
+      }
+      return next(args);
+    },
+    { step: 'build', name: 'signBlocksByTheirChecksum' },
+  );
+}

@@ -1,0 +1,91 @@
+import { createHash } from 'node:crypto';
+import { describeSignedManifest, isSignedManifest, parseManifest } from 'tee-verify/manifest';
+import { readSmallFile } from '../common/file-source.js';
+import { ToolError } from '../common/tool-error.js';
+import { BLOCK_BYTES, ImageBlocks } from './image-blocks.js';
+import { checkInterrupted } from './with-retries.js';
+
+/** What an upload takes from a reference manifest. */
+export interface AmiManifest {
+  /** SHA-256 in hex, as reports and attestation results name the manifest. */
+  readonly sha256: string;
+  readonly name: string | undefined;
+  /** Digest of the raw image, where the manifest names one. */
+  readonly imageDigest: string | undefined;
+}
+
+const MAX_MANIFEST_BYTES = 2 * 1024 * 1024;
+const ZEROS = Buffer.alloc(BLOCK_BYTES);
+const ALGORITHMS: Readonly<Record<number, string>> = { 64: 'sha256', 96: 'sha384', 128: 'sha512' };
+
+/**
+ * Reads a reference manifest, signed or not; signatures are the verifier's business. Throws
+ * `manifest.*`, `file.*`, `ami.manifest-mismatch`.
+ */
+export async function readManifest(path: string): Promise<AmiManifest> {
+  const bytes = await readSmallFile(path, MAX_MANIFEST_BYTES);
+  const text = new TextDecoder().decode(bytes);
+  const payload = isSignedManifest(text) ? describeSignedManifest(text).payload : bytes;
+  const { name, platform, provenance } = parseManifest(payload);
+  if (platform === 'enclave')
+    throw new ToolError('ami.manifest-mismatch', {
+      expected: 'a manifest for NitroTPM',
+      actual: `one for an enclave in ${path}`,
+    });
+  return {
+    sha256: createHash('sha256').update(payload).digest('hex'),
+    name,
+    imageDigest: provenance?.imageDigest,
+  };
+}
+
+/**
+ * Compares the whole image with the digest that the manifest names: hex of SHA-256, SHA-384 or
+ * SHA-512, perhaps with the algorithm before it (`sha256:…`). Throws `ami.manifest-mismatch`,
+ * `file.unreadable`.
+ */
+export async function checkImageDigest(
+  path: string,
+  expected: string,
+  signal: AbortSignal,
+): Promise<void> {
+  const form = /^(?:sha(256|384|512)[:-])?([0-9a-f]{64}|[0-9a-f]{96}|[0-9a-f]{128})$/i;
+  const [, bits, hex = ''] = form.exec(expected.trim()) ?? [];
+  const algorithm = ALGORITHMS[hex.length];
+  if (algorithm === undefined || (bits !== undefined && algorithm !== `sha${bits}`))
+    throw new ToolError('ami.manifest-mismatch', {
+      expected: 'an image digest such as sha256:<64 hex digits>',
+      actual: JSON.stringify(expected.slice(0, 100)),
+    });
+  const actual = await digestImage(path, algorithm, signal);
+  if (actual !== hex.toLowerCase())
+    throw new ToolError('ami.manifest-mismatch', {
+      expected: `${algorithm} ${hex.toLowerCase()}`,
+      actual: `${actual} of ${path}`,
+    });
+}
+
+/** The digest of the whole file; holes are hashed without being read. */
+async function digestImage(path: string, algorithm: string, signal: AbortSignal): Promise<string> {
+  const blocks = await ImageBlocks.open(path, 1);
+  try {
+    const hash = createHash(algorithm);
+    let left = blocks.identity.size;
+    let position = 0;
+    for (let block = await blocks.next(); ; block = await blocks.next()) {
+      checkInterrupted(signal);
+      const next = block?.index ?? Math.ceil(blocks.identity.size / BLOCK_BYTES);
+      for (; position < next; position++) {
+        hash.update(ZEROS.subarray(0, Math.min(BLOCK_BYTES, left)));
+        left -= BLOCK_BYTES;
+      }
+      if (block === undefined) return hash.digest('hex');
+      hash.update(block.bytes.subarray(0, Math.min(BLOCK_BYTES, left)));
+      left -= BLOCK_BYTES;
+      position++;
+      block.release();
+    }
+  } finally {
+    await blocks.close();
+  }
+}

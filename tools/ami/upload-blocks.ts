@@ -1,0 +1,152 @@
+import { createHash } from 'node:crypto';
+import { setMaxListeners } from 'node:events';
+import { type EBSClient, PutSnapshotBlockCommand } from '@aws-sdk/client-ebs';
+import { ToolError } from '../common/tool-error.js';
+import { awsErrorName, awsErrorReason } from './aws-errors.js';
+import { BLOCK_BYTES, type ImageBlock, type ImageBlocks } from './image-blocks.js';
+import type { UploadState } from './upload-state.js';
+import { checkInterrupted, UnbelievableAnswer, withRetries } from './with-retries.js';
+
+/** What an upload needs. */
+export interface UploadOptions {
+  readonly ebs: EBSClient;
+  readonly snapshotId: string;
+  readonly blocks: ImageBlocks;
+  readonly state: UploadState;
+  /** Blocks under way at once. */
+  readonly concurrency: number;
+  readonly signal: AbortSignal;
+  /** Told after each block: it was sent, or had been acknowledged in an earlier run. */
+  readonly onBlock?: ((how: 'sent' | 'known') => void) | undefined;
+  readonly onRetry?: ((error: unknown) => void) | undefined;
+}
+
+/** What CompleteSnapshot is told. */
+export interface UploadedBlocks {
+  readonly changedBlocks: number;
+  /** Base64 SHA-256 over the blocks' digests in the order of their indices (LINEAR). */
+  readonly checksum: string;
+}
+
+/**
+ * Sends every block that is not all zeros and was not acknowledged before, and checks each
+ * acknowledgement. Each of `concurrency` loops reads its next block when its last one is through: so
+ * reading waits for the network, and memory stays bounded. Throws `ami.*`, `file.*`.
+ */
+export async function uploadBlocks(options: UploadOptions): Promise<UploadedBlocks> {
+  const { blocks, state, concurrency, signal } = options;
+  const linear = new LinearChecksum();
+  const stop = new AbortController();
+  const stopSignal = AbortSignal.any([signal, stop.signal]);
+  setMaxListeners(0, stopSignal);
+  let known = 0;
+
+  async function work(): Promise<void> {
+    for (;;) {
+      checkInterrupted(stopSignal);
+      const block = await blocks.next();
+      if (block === undefined) return;
+      try {
+        const digest = createHash('sha256').update(block.bytes).digest();
+        linear.add(block.sequence, digest);
+        const before = state.acknowledged.get(block.index);
+        if (before === undefined) {
+          await putBlock(options, block, digest, stopSignal);
+          state.acknowledge(block.index, digest);
+        } else if (digest.equals(before)) known++;
+        else
+          throw new ToolError('ami.image-changed', {
+            actual: `other data in block ${block.index}`,
+          });
+        options.onBlock?.(before === undefined ? 'sent' : 'known');
+      } finally {
+        block.release();
+      }
+    }
+  }
+
+  const failures: unknown[] = [];
+  await Promise.all(
+    Array.from({ length: concurrency }, () =>
+      work().catch((error: unknown) => {
+        failures.push(error);
+        stop.abort();
+      }),
+    ),
+  );
+  // The first failure is the reason; the others were stopped because of it.
+  if (failures.length > 0) throw failures[0];
+  if (known !== state.acknowledged.size)
+    throw new ToolError('ami.image-changed', { actual: 'zeros in blocks that had data' });
+  return linear.finish();
+}
+
+async function putBlock(
+  { ebs, snapshotId, onRetry }: UploadOptions,
+  { index, bytes }: ImageBlock,
+  digest: Buffer,
+  signal: AbortSignal,
+): Promise<void> {
+  const checksum = digest.toString('base64');
+  const doing = `uploading block ${index}`;
+  await withRetries(
+    async () => {
+      const answer = await ebs
+        .send(
+          new PutSnapshotBlockCommand({
+            SnapshotId: snapshotId,
+            BlockIndex: index,
+            BlockData: bytes,
+            DataLength: BLOCK_BYTES,
+            Checksum: checksum,
+            ChecksumAlgorithm: 'SHA256',
+          }),
+          { abortSignal: signal },
+        )
+        .catch((error: unknown) => {
+          throw isGone(error) ? gone(snapshotId, error) : error;
+        });
+      if (answer.Checksum !== checksum)
+        throw new UnbelievableAnswer('ami.acknowledgement-wrong', {
+          expected: `checksum ${checksum} for block ${index}`,
+          actual: answer.Checksum ?? 'none',
+        });
+    },
+    { doing, signal, onRetry },
+  );
+}
+
+/** Completed, cancelled or removed: such a snapshot takes no block any more. */
+function isGone(error: unknown): boolean {
+  const reason = awsErrorReason(error);
+  return (
+    awsErrorName(error) === 'ResourceNotFoundException' ||
+    reason === 'INVALID_SNAPSHOT_ID' ||
+    reason === 'SNAPSHOT_NOT_FOUND'
+  );
+}
+
+function gone(snapshotId: string, cause: unknown): ToolError {
+  const { message } = cause as Error;
+  return new ToolError('ami.snapshot-gone', { actual: `${snapshotId}: ${message}`, cause });
+}
+
+/** Hashes digests in their order, whatever the order in which they come. */
+class LinearChecksum {
+  readonly #hash = createHash('sha256');
+  readonly #early: Map<number, Uint8Array> = new Map();
+  #count = 0;
+
+  add(sequence: number, digest: Uint8Array): void {
+    this.#early.set(sequence, digest);
+    for (let next = this.#early.get(this.#count); next !== undefined; ) {
+      this.#hash.update(next);
+      this.#early.delete(this.#count++);
+      next = this.#early.get(this.#count);
+    }
+  }
+
+  finish(): UploadedBlocks {
+    return { changedBlocks: this.#count, checksum: this.#hash.digest('base64') };
+  }
+}
