@@ -2,11 +2,13 @@ import { Command } from 'commander';
 import { reportError, tolerateClosedPipe } from '../common/command-line.js';
 import packageJson from '../package.json' with { type: 'json' };
 import { bootCommand } from './boot/boot-command.js';
+import { buildCommand } from './build/build-command.js';
 import { diffCommand } from './diff-command.js';
 import { eventlogCommand } from './eventlog-command.js';
 import { manifestCommand } from './manifest-command.js';
 import { measureCommand } from './measure-command.js';
 import { keysCommand } from './signing/keys-command.js';
+import { signCommand } from './signing/sign-command.js';
 
 const program = new Command('tee-image')
   .version(packageJson.version)
@@ -20,7 +22,9 @@ for (const command of [
   eventlogCommand(),
   diffCommand(),
   manifestCommand(),
+  buildCommand(),
   keysCommand(),
+  signCommand(),
   bootCommand(),
 ])
   program.addCommand(command.copyInheritedSettings(program));
