@@ -1,0 +1,217 @@
+import { createHash } from 'node:crypto';
+import { mkdir, rm, stat, writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import type { StubProfileName } from 'tee-verify/measure';
+import { readInput } from '../../common/command-line.js';
+import { type FileSource, openFile } from '../../common/file-source.js';
+import { ToolError } from '../../common/tool-error.js';
+import { ARCHITECTURES, type ImageArchitecture } from '../disk/architecture.js';
+import { encodeGpt } from '../disk/gpt.js';
+import { derivedUuid } from '../disk/guid.js';
+import { checkSize, makeEsp } from '../disk/make-esp.js';
+import {
+  formatPartitionDescription,
+  type PartitionDescription,
+} from '../disk/partition-description.js';
+import { withRootHash } from './command-line-text.js';
+import { readStub } from './find-stub.js';
+import { formatVerity } from './format-verity.js';
+import { requireTools } from './host-tools.js';
+import { describePartitions, gptTableOf, layoutImage } from './image-layout.js';
+import { makeErofs } from './make-erofs.js';
+import { type ImageMeasurements, measureImage } from './measure-image.js';
+import { checkOsRelease, readOsRelease } from './os-release.js';
+import { replaceFolder, writing } from './output-folder.js';
+import { RawWriter } from './raw-writer.js';
+import { readRootFolder } from './read-root-folder.js';
+import { checkPolicy, listingOf, type RootEntry } from './root-tree.js';
+import { unpackTar } from './unpack-tar.js';
+import { writeUki } from './write-uki.js';
+
+/** What to build an image from. Paths of files; `-` is standard input, at most once. */
+export interface BuildOptions {
+  readonly kernel: string;
+  readonly initrds: readonly string[];
+  /** A folder, or a tar archive. */
+  readonly root: string;
+  /** The kernel's command line without the root hash. */
+  readonly commandLine: string;
+  readonly architecture: ImageArchitecture;
+  readonly name: string;
+  readonly version: string;
+  /** Folder for the five files. */
+  readonly out: string;
+  /** Default: systemd's stub on this machine. */
+  readonly stub?: string;
+  /** Default: the root's, else one made of name and version. */
+  readonly osRelease?: string;
+  /** Default: 64 MiB on x86_64, 128 MiB on aarch64. */
+  readonly espBytes?: number;
+  /** Which directory the root's contents are for. Default: root. */
+  readonly mount?: 'root' | 'usr';
+  /** Keep the permission bits of a folder's files; those of an archive are always kept. */
+  readonly keepModes?: boolean;
+  readonly allowSetuid?: readonly string[];
+  readonly allowDevice?: readonly string[];
+  /** What the stub measures, when its version is not known. */
+  readonly stubProfile?: StubProfileName;
+  /** Revision of the source, for the manifest. */
+  readonly sourceRevision?: string;
+  /** Told what is being done. */
+  readonly onProgress?: (step: string) => void;
+}
+
+/** What was built. */
+export interface BuildResult extends ImageMeasurements {
+  /** Path of the raw image. */
+  readonly raw: string;
+  readonly description: PartitionDescription;
+}
+
+const TOOLS = ['mkfs.erofs', 'veritysetup', 'mkfs.vfat', 'mmd', 'mcopy'] as const;
+const OWN_FILES = ['unsigned.efi', 'partitions.json', 'manifest.json', 'tpm_pcr.json'];
+const NAME = /^[A-Za-z0-9][A-Za-z0-9.+-]{0,63}$/;
+const MAX_OS_RELEASE_BYTES = 64 * 1024;
+
+/**
+ * Builds a raw image: EFI system partition with a UKI, erofs, dm-verity. The same inputs give the
+ * same bytes on every machine with the same host programs. What stood in the output folder stays
+ * until the new files are whole.
+ *
+ * Throws `usage.*`, `host.*`, `file.*`, `output.*`, `root.*`, `tar.*`, `stub.*`, `uki-build.*`,
+ * `esp.*`, and the codes of `measureUki`.
+ */
+export async function buildImage(options: BuildOptions): Promise<BuildResult> {
+  const { architecture, mount = 'root', onProgress = () => undefined } = options;
+  const { machine, espBytes: usualEspBytes } = ARCHITECTURES[architecture];
+  const { espBytes = usualEspBytes } = options;
+  requireTools(TOOLS);
+  checkNames(options);
+  checkSize(espBytes);
+  withRootHash(options.commandLine, mount, '0'.repeat(64));
+  const stub = await readStub(options.stub, architecture);
+  const image = `${options.name}_${options.version}.raw`;
+
+  return replaceFolder(options.out, isOwnFile, async (folder) => {
+    const at = (name: string): string => join(folder, name);
+    const work = at('work');
+    await writing(options.out, () => mkdir(work));
+    const inWork = (name: string): string => join(work, name);
+
+    onProgress('reading the root');
+    const root = await readRoot(options, inWork('root'));
+    checkPolicy(root.entries, {
+      allowSetuid: options.allowSetuid ?? [],
+      allowDevice: options.allowDevice ?? [],
+    });
+    const osRelease =
+      options.osRelease === undefined
+        ? await readOsRelease(root.folder, root.entries, options)
+        : checkOsRelease(await readInput(options.osRelease, MAX_OS_RELEASE_BYTES));
+
+    onProgress('making the file system');
+    const listing = listingOf(root.entries);
+    const erofs = inWork('root.erofs');
+    const uuid = derivedUuid('file system', listing);
+    await makeErofs({ ...root, uuid, output: erofs });
+
+    onProgress('making the hash tree');
+    const { size: dataBytes } = await stat(erofs);
+    const layout = layoutImage(espBytes, dataBytes);
+    const raw = await RawWriter.create(at(image), layout.sizeBytes);
+    try {
+      const hashing = formatVerity({
+        ...{ data: erofs, hashes: at(image), hashOffset: layout.hashes.offsetBytes },
+        uuid: derivedUuid('hash tree', listing),
+        salt: createHash('sha256').update(`tee-image salt\0${listing}`).digest('hex'),
+      });
+      const [rootHash] = await bothOrNone(hashing, raw.copy(erofs, layout.data.offsetBytes));
+
+      onProgress('making the UKI');
+      const commandLine = withRootHash(options.commandLine, mount, rootHash);
+      const uki = at('unsigned.efi');
+      await withFiles([options.kernel, ...options.initrds], ([kernel, ...initrds]) =>
+        writeUki({
+          ...{ stub, machine, kernel: kernel as FileSource, initrds },
+          ...{ osRelease, commandLine, output: uki },
+        }),
+      );
+      const identity = { image, architecture, mount, rootHash, dataBytes };
+      const description = describePartitions(identity, layout);
+      const esp = inWork('esp.img');
+      await makeEsp({
+        ...{ uki, output: esp, architecture, sizeBytes: espBytes },
+        volumeId: description.espVolumeId,
+      });
+      await raw.copy(esp, layout.esp.offsetBytes);
+      const table = encodeGpt(gptTableOf(description));
+      await raw.write(table.head, 0);
+      await raw.write(table.tail, layout.sizeBytes - table.tail.length);
+
+      onProgress('measuring');
+      const measurements = await measureImage(uki, {
+        ...{ name: options.name, version: options.version, rootHash, raw: at(image) },
+        ...{ sourceRevision: options.sourceRevision, stubProfile: options.stubProfile },
+      });
+      await writing(options.out, async () => {
+        await writeFile(at('partitions.json'), formatPartitionDescription(description));
+        await writeFile(at('manifest.json'), measurements.manifest);
+        await writeFile(at('tpm_pcr.json'), measurements.awsMeasurements);
+        await rm(work, { recursive: true });
+      });
+      return { ...measurements, raw: join(options.out, image), description };
+    } finally {
+      await raw.close();
+    }
+  });
+}
+
+/** Whether a build makes files of this name. */
+export function isOwnFile(name: string): boolean {
+  const parts = /^(.+)_(.+)\.raw$/.exec(name)?.slice(1);
+  return OWN_FILES.includes(name) || (parts?.every((part) => NAME.test(part)) ?? false);
+}
+
+interface Root {
+  /** The folder that holds the files. */
+  readonly folder: string;
+  readonly entries: readonly RootEntry[];
+}
+
+async function readRoot({ root, keepModes = false }: BuildOptions, work: string): Promise<Root> {
+  const stats = root === '-' ? undefined : await stat(root).catch(() => undefined);
+  if (stats?.isDirectory()) return { folder: root, entries: readRootFolder(root, keepModes) };
+  return { folder: work, entries: await unpackTar(root, work) };
+}
+
+function checkNames({ name, version, kernel, initrds, root, osRelease }: BuildOptions): void {
+  for (const [option, value] of Object.entries({ name, version }))
+    if (!NAME.test(value))
+      throw new ToolError('usage.option-invalid', {
+        expected: `--${option} of letters, digits, dots, plus and minus, at most 64`,
+        actual: JSON.stringify(value),
+      });
+  if ([kernel, root, osRelease, ...initrds].filter((path) => path === '-').length > 1)
+    throw new ToolError('usage.option-conflict', { actual: 'standard input twice' });
+  if (initrds.length === 0)
+    throw new ToolError('usage.option-invalid', { expected: 'an initrd', actual: 'none' });
+}
+
+/** Both results; neither goes on in the background when the other failed. */
+async function bothOrNone<A, B>(first: Promise<A>, second: Promise<B>): Promise<[A, B]> {
+  await Promise.allSettled([first, second]);
+  return Promise.all([first, second]);
+}
+
+async function withFiles<T>(
+  paths: readonly string[],
+  work: (files: readonly FileSource[]) => Promise<T>,
+): Promise<T> {
+  const files: FileSource[] = [];
+  try {
+    for (const path of paths) files.push(await openFile(path));
+    return await work(files);
+  } finally {
+    for (const file of files) await file.close();
+  }
+}

@@ -1,0 +1,76 @@
+import type { Provenance } from 'tee-verify/manifest';
+import {
+  formatAwsMeasurements,
+  type MeasurementManifest,
+  measureUki,
+  type StubProfileName,
+  toMeasurementManifest,
+} from 'tee-verify/measure';
+import { createNodeHasher, openFile } from '../../common/file-source.js';
+import { runDigestJobsInParallel } from '../../common/parallel-digest-jobs.js';
+import packageJson from '../../package.json' with { type: 'json' };
+
+/** What a manifest of an image says beside the measurements. */
+export interface ImageNames {
+  readonly name: string;
+  readonly version: string;
+  readonly rootHash: string;
+  /** Path of the raw image. */
+  readonly raw: string;
+  readonly sourceRevision: string | undefined;
+  readonly stubProfile: StubProfileName | undefined;
+}
+
+/** The files about an image that was built, and what should be said about it. */
+export interface ImageMeasurements {
+  /** Text of `manifest.json`. */
+  readonly manifest: string;
+  /** Text of `tpm_pcr.json`. */
+  readonly awsMeasurements: string;
+  readonly pcrs: ReadonlyMap<number, string>;
+  readonly imageDigest: string;
+  readonly notes: readonly string[];
+}
+
+/**
+ * Predicts the PCRs of a boot without Secure Boot. AWS's form leaves PCR7 out: it is that of the
+ * machine until the image is signed. Throws `pe.*`, `uki.*`.
+ */
+export async function measureImage(uki: string, names: ImageNames): Promise<ImageMeasurements> {
+  const [ukiFile, rawFile] = [await openFile(uki), await openFile(names.raw)];
+  try {
+    const measurement = await measureUki(
+      [{ name: `${names.name}_${names.version}.efi`, source: ukiFile }],
+      {
+        createHasher: createNodeHasher,
+        runDigestJobs: runDigestJobsInParallel,
+        ...(names.stubProfile === undefined ? {} : { stubProfile: names.stubProfile }),
+      },
+    );
+    const whole = { algorithm: 'SHA-256' as const, pieces: [{ offset: 0, length: rawFile.size }] };
+    const [digest = new Uint8Array()] = await runDigestJobsInParallel(rawFile, [whole]);
+    const imageDigest = `sha256:${Buffer.from(digest).toString('hex')}`;
+    const { stubVersion = 'a stub without version' } = measurement;
+    const provenance: Provenance = {
+      ...(names.sourceRevision === undefined ? {} : { sourceRevision: names.sourceRevision }),
+      builder: `tee-image ${packageJson.version}, ${stubVersion}`,
+      imageDigest,
+      verityRootHash: names.rootHash,
+    };
+    const manifest: MeasurementManifest & { provenance: Provenance } = {
+      ...toMeasurementManifest(measurement, { name: names.name, imageVersion: names.version }),
+      provenance,
+    };
+    const aws = new Map([...measurement.pcrs].filter(([pcr]) => pcr === 4 || pcr === 12));
+    return {
+      manifest: `${JSON.stringify(manifest, null, 2)}\n`,
+      awsMeasurements: formatAwsMeasurements(aws),
+      pcrs: measurement.pcrs,
+      imageDigest,
+      notes: measurement.notes,
+    };
+  } finally {
+    await ukiFile.close();
+    await rawFile.close();
+  }
+}
