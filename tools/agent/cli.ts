@@ -13,7 +13,7 @@ import { ToolError } from '../common/tool-error.js';
 import packageJson from '../package.json' with { type: 'json' };
 import { attest, MAX_DOCUMENT_FIELD_BYTES, MAX_EVENT_LOG_BYTES } from './attest.js';
 import { type DoctorStep, runDoctor } from './doctor.js';
-import { pendingDeviceOperations } from './transport/device-transport.js';
+import { endNow, letGoOfDevices } from './end-process.js';
 
 const PROGRAM = 'tee-attest';
 const DEFAULT_EVENT_LOG = '/sys/kernel/security/tpm0/binary_bios_measurements';
@@ -229,20 +229,12 @@ function checkStandardInput(flags: AttestFlags): void {
     });
 }
 
-/** Ends the process even when a thread of it waits for a device that stays silent. */
-function endNow(): void {
-  if (pendingDeviceOperations() > 0) process.kill(process.pid, 'SIGKILL');
-  process.exit(EXIT.interrupted);
-}
-
 // No top-level await: the single-file executable runs this as CommonJS.
 tolerateClosedPipe();
 main(process.argv.slice(2)).then(
   (status) => {
     process.exitCode = status;
-    // A thread that waits for a silent device would keep the process from ending.
-    if (pendingDeviceOperations() > 0)
-      process.stderr.write('', () => process.kill(process.pid, 'SIGKILL'));
+    letGoOfDevices();
   },
   (error: unknown) => {
     process.exitCode = reportError(PROGRAM, error);

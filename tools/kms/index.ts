@@ -11,3 +11,18 @@ export {
   generateRandomAttested,
 } from './attested-calls.js';
 export { type Attester, createRecipient, type Recipient } from './create-recipient.js';
+export type { AttestedPlatform } from './manifest-sets.js';
+export { checkKeyPolicy, type PolicyCheckOptions, type PolicyFinding } from './policy-check.js';
+export {
+  type KeyPolicy,
+  type PolicyConditions,
+  type PolicyPrincipal,
+  type PolicyStatement,
+  parseKeyPolicy,
+} from './policy-document.js';
+export {
+  keyPolicyStatements,
+  mergeStatements,
+  type PolicyStatementOptions,
+  type PolicyStatements,
+} from './policy-statements.js';

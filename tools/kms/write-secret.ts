@@ -1,0 +1,72 @@
+import { randomBytes } from 'node:crypto';
+import { constants, type Stats } from 'node:fs';
+import { lstat, open, rename, rm } from 'node:fs/promises';
+import { writeOutput } from '../common/command-line.js';
+import { ToolError } from '../common/tool-error.js';
+
+/**
+ * Writes a secret to standard output, as it is, or to a file that only its owner reads (mode 0600,
+ * or less when an old file has less). The file appears whole or not at all. Links, pipes, devices
+ * and files of other users are refused: nobody can have put one there to catch the secret.
+ * @throws ToolError `file.unwritable`, `usage.option-conflict`
+ */
+export async function writeSecret(path: string | undefined, secret: Uint8Array): Promise<void> {
+  if (path === undefined || path === '-') {
+    await writeOutput(undefined, secret);
+    return;
+  }
+  try {
+    const old = await lstat(path).catch((error: NodeJS.ErrnoException) => {
+      if (error.code === 'ENOENT') return undefined;
+      throw error;
+    });
+    if (old !== undefined) refuseUnsafe(old, path);
+    await replace(path, secret, 0o600 & (old?.mode ?? 0o600));
+  } catch (cause) {
+    if (cause instanceof ToolError) throw cause;
+    const { code } = cause as { code?: unknown };
+    throw new ToolError('file.unwritable', {
+      actual: `${typeof code === 'string' ? code : 'an error'} at ${path}`,
+      cause,
+    });
+  }
+}
+
+/** Before anything is asked of the key service: a terminal is no place for bytes. */
+export function refuseTerminal(path: string | undefined): void {
+  if ((path === undefined || path === '-') && process.stdout.isTTY === true)
+    throw new ToolError('usage.option-conflict', {
+      expected: '--out <file> or a pipe for the bytes of the secret',
+      actual: 'a terminal',
+    });
+}
+
+function refuseUnsafe(old: Stats, path: string): void {
+  const what = old.isSymbolicLink() ? 'a link' : old.isFile() ? undefined : 'no regular file';
+  const isOurs = old.uid === process.geteuid?.();
+  if (what === undefined && isOurs) return;
+  throw new ToolError('file.unwritable', {
+    expected: 'a new file, or a regular one of this user',
+    actual: `${what ?? "another user's file"} at ${path}`,
+    hint: 'Name the file itself, or write to standard output and let the shell open the file.',
+  });
+}
+
+async function replace(path: string, secret: Uint8Array, mode: number): Promise<void> {
+  const temporary = `${path}.${randomBytes(6).toString('hex')}.tmp`;
+  const { O_WRONLY, O_CREAT, O_EXCL, O_NOFOLLOW } = constants;
+  try {
+    const file = await open(temporary, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW, 0o600);
+    try {
+      await file.writeFile(secret);
+      await file.chmod(mode);
+      await file.sync();
+    } finally {
+      await file.close();
+    }
+    await rename(temporary, path);
+  } catch (error) {
+    await rm(temporary, { force: true }).catch(() => undefined);
+    throw error;
+  }
+}
