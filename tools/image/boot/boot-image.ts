@@ -1,5 +1,6 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { ToolError } from '../../common/tool-error.js';
+import { requireTools } from '../build/host-tools.js';
 import { readIdentity } from '../signing/secure-boot-identity.js';
 import type { Accelerator } from './accelerator.js';
 import { checkBootable } from './check-bootable.js';
@@ -48,6 +49,7 @@ const MAX_UNTIL_CHARACTERS = 1000;
  * `host.tool-missing`, `boot.*`, `identity.malformed`, `file.unreadable`.
  */
 export async function bootImage(image: string, options: BootOptions): Promise<BootOutcome> {
+  requireTools(['qemu-system-x86_64', 'swtpm']);
   await checkBootable(image);
   const identity =
     options.identity === undefined ? undefined : await readIdentity(options.identity);

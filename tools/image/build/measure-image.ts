@@ -1,8 +1,10 @@
 import type { Provenance } from 'tee-verify/manifest';
 import {
   formatAwsMeasurements,
+  type MeasuredEvent,
   type MeasurementManifest,
   measureUki,
+  type SecureBootVariables,
   type StubProfileName,
   toMeasurementManifest,
 } from 'tee-verify/measure';
@@ -19,6 +21,10 @@ export interface ImageNames {
   readonly raw: string;
   readonly sourceRevision: string | undefined;
   readonly stubProfile: StubProfileName | undefined;
+  /** Of an image that was built before. Default: this program. */
+  readonly builder?: string | undefined;
+  /** Of a signed image: firmware's variables, with which Secure Boot is on. */
+  readonly secureBoot?: SecureBootVariables;
 }
 
 /** The files about an image that was built, and what should be said about it. */
@@ -28,12 +34,13 @@ export interface ImageMeasurements {
   /** Text of `tpm_pcr.json`. */
   readonly awsMeasurements: string;
   readonly pcrs: ReadonlyMap<number, string>;
+  readonly events: readonly MeasuredEvent[];
   readonly imageDigest: string;
   readonly notes: readonly string[];
 }
 
 /**
- * Predicts the PCRs of a boot without Secure Boot. AWS's form leaves PCR7 out: it is that of the
+ * Predicts the PCRs of a boot. Without Secure Boot, AWS's form leaves PCR7 out: it is that of the
  * machine until the image is signed. Throws `pe.*`, `uki.*`.
  */
 export async function measureImage(uki: string, names: ImageNames): Promise<ImageMeasurements> {
@@ -45,6 +52,7 @@ export async function measureImage(uki: string, names: ImageNames): Promise<Imag
         createHasher: createNodeHasher,
         runDigestJobs: runDigestJobsInParallel,
         ...(names.stubProfile === undefined ? {} : { stubProfile: names.stubProfile }),
+        ...(names.secureBoot === undefined ? {} : { secureBoot: names.secureBoot }),
       },
     );
     const whole = { algorithm: 'SHA-256' as const, pieces: [{ offset: 0, length: rawFile.size }] };
@@ -53,7 +61,7 @@ export async function measureImage(uki: string, names: ImageNames): Promise<Imag
     const { stubVersion = 'a stub without version' } = measurement;
     const provenance: Provenance = {
       ...(names.sourceRevision === undefined ? {} : { sourceRevision: names.sourceRevision }),
-      builder: `tee-image ${packageJson.version}, ${stubVersion}`,
+      builder: names.builder ?? `tee-image ${packageJson.version}, ${stubVersion}`,
       imageDigest,
       verityRootHash: names.rootHash,
     };
@@ -61,11 +69,13 @@ export async function measureImage(uki: string, names: ImageNames): Promise<Imag
       ...toMeasurementManifest(measurement, { name: names.name, imageVersion: names.version }),
       provenance,
     };
-    const aws = new Map([...measurement.pcrs].filter(([pcr]) => pcr === 4 || pcr === 12));
+    const awsPcrs = measurement.secureBoot ? [4, 7, 12] : [4, 12];
+    const aws = new Map([...measurement.pcrs].filter(([pcr]) => awsPcrs.includes(pcr)));
     return {
       manifest: `${JSON.stringify(manifest, null, 2)}\n`,
       awsMeasurements: formatAwsMeasurements(aws),
       pcrs: measurement.pcrs,
+      events: measurement.events,
       imageDigest,
       notes: measurement.notes,
     };

@@ -21,6 +21,9 @@ export interface BuiltImage {
   readonly uki: string;
   readonly partitions: PartitionDescription;
   readonly manifest: ReferenceManifest;
+  /** As the manifest says. */
+  readonly name: string;
+  readonly version: string;
 }
 
 const MAX_TEXT_BYTES = 1024 * 1024;
@@ -34,6 +37,9 @@ const CHUNK_BYTES = 1024 * 1024;
 export async function readBuild(folder: string): Promise<BuiltImage> {
   const partitions = parsePartitionDescription(await readText(join(folder, 'partitions.json')));
   const manifest = parseManifest(await readText(join(folder, 'manifest.json')));
+  const { name, imageVersion: version, platform } = manifest;
+  if (name === undefined || version === undefined || platform !== 'nitrotpm')
+    invalid('a manifest as tee-image build writes it', 'another one');
   const [raw, uki] = [join(folder, partitions.image), join(folder, UNSIGNED)];
   const [image, program] = [await openFile(raw), await openFile(uki)];
   try {
@@ -56,7 +62,7 @@ export async function readBuild(folder: string): Promise<BuiltImage> {
       invalid(`a system partition with the volume id ${partitions.espVolumeId}`, volumeId);
     if (file.source.size !== program.size || (await hash(file.source)) !== (await hash(program)))
       invalid(`${UNSIGNED} in the system partition`, 'another program');
-    return { raw, uki, partitions, manifest };
+    return { raw, uki, partitions, manifest, name, version };
   } finally {
     await image.close();
     await program.close();

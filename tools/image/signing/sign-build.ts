@@ -1,26 +1,33 @@
 import { constants } from 'node:fs';
 import { copyFile, open, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
+import { encodeHex } from 'tee-verify/bytes';
 import {
-  formatAwsMeasurements,
   GLOBAL_VARIABLE_GUID,
   IMAGE_SECURITY_DATABASE_GUID,
+  type MeasuredEvent,
   measureUki,
-  type SecureBootVariables,
-  toMeasurementManifest,
-  type UkiMeasurement,
+  type StubProfileName,
 } from 'tee-verify/measure';
 import { createNodeHasher, openFile } from '../../common/file-source.js';
 import { runDigestJobsInParallel } from '../../common/parallel-digest-jobs.js';
 import { ToolError } from '../../common/tool-error.js';
 import { requireTools } from '../build/host-tools.js';
+import { type ImageMeasurements, measureImage } from '../build/measure-image.js';
 import { replaceFolder, writing } from '../build/output-folder.js';
 import { makeEsp } from '../disk/make-esp.js';
-import { formatPartitionDescription } from '../disk/partition-description.js';
+import {
+  formatPartitionDescription,
+  type PartitionDescription,
+} from '../disk/partition-description.js';
 import { writeAll } from '../disk/write-all.js';
 import { readImageSigner, type SignerOptions } from './image-signer.js';
 import { type BuiltImage, readBuild, UNSIGNED } from './read-build.js';
-import { readIdentity, type SecureBootIdentity } from './secure-boot-identity.js';
+import {
+  IDENTITY_VARIABLES,
+  readIdentity,
+  type SecureBootIdentity,
+} from './secure-boot-identity.js';
 import { signEfi } from './sign-efi.js';
 import { encodeUefiData } from './uefi-variable-store.js';
 
@@ -32,6 +39,8 @@ export interface SignOptions extends SignerOptions {
   readonly identity: string;
   /** Folder to make. */
   readonly output: string;
+  /** What the stub measures, when its version is not known. */
+  readonly stubProfile?: StubProfileName;
 }
 
 /** What signing made. */
@@ -47,7 +56,6 @@ const SIGNED = 'signed.efi';
 const NAMES: readonly string[] = [
   ...[SIGNED, 'uefi_data.aws', 'manifest.json', 'tpm_pcr.json', 'partitions.json'],
 ];
-const AWS_PCRS = [4, 7, 12];
 /** Non-volatile, boot services, runtime, time-based authenticated (UEFI 2.10, 8.2). */
 const ATTRIBUTES = 0x27;
 
@@ -64,63 +72,76 @@ export async function signBuild(options: SignOptions): Promise<SignedImage> {
   const identity = await readIdentity(options.identity);
   const signer = await readImageSigner(options.identity, options);
   const build = await readBuild(options.build);
-  const unsigned = await measure(build.uki, {});
-  checkManifest(build, unsigned);
+  const digest = await unsignedDigest(build, options.stubProfile);
 
-  const image = build.partitions.image.replace(/(?:\.signed)?\.raw$/, '.signed.raw');
+  const image = build.partitions.image.replace(/\.raw$/, '.signed.raw');
   const isOwn = (name: string): boolean => NAMES.includes(name) || name.endsWith('.signed.raw');
-  const signed = await replaceFolder(options.output, isOwn, async (folder) => {
-    const uki = join(folder, SIGNED);
+  return replaceFolder(options.output, isOwn, async (folder) => {
+    const [uki, raw] = [join(folder, SIGNED), join(folder, image)];
     await signEfi(build.uki, uki, signer);
-    // Verifies the signature, and that firmware with this db would start the image.
-    const measurement = await measure(uki, variablesOf(identity));
-    checkDigest(unsigned, measurement);
-    await replaceEsp(build, uki, join(folder, image), folder);
-    await writeResults(folder, build, image, identity, measurement);
-    return measurement;
+    await replaceEsp(build, uki, raw, folder);
+    // Verifies the signature, too, and that firmware with this db would start the image.
+    const measurements = await measureSigned(build, identity, uki, raw, options.stubProfile);
+    checkDigest(digest, imageDigestOf(measurements.events));
+    await writeResults(folder, build.partitions, image, identity, measurements);
+    return {
+      image: join(options.output, image),
+      pcrs: measurements.pcrs,
+      notes: measurements.notes,
+    };
   });
-  return { image: join(options.output, image), pcrs: signed.pcrs, notes: signed.notes };
 }
 
-async function measure(path: string, secureBoot: SecureBootVariables): Promise<UkiMeasurement> {
-  const source = await openFile(path);
+/** The UKI's Authenticode digest; the manifest must be of the same build. */
+async function unsignedDigest(
+  { uki, manifest }: BuiltImage,
+  stubProfile: StubProfileName | undefined,
+): Promise<string | undefined> {
+  const source = await openFile(uki);
   try {
-    return await measureUki([{ name: 'BOOT.EFI', source }], {
-      secureBoot,
-      createHasher: createNodeHasher,
-      runDigestJobs: runDigestJobsInParallel,
+    const { pcrs, events } = await measureUki([{ name: UNSIGNED, source }], {
+      ...{ pcrs: [4], createHasher: createNodeHasher, runDigestJobs: runDigestJobsInParallel },
+      ...(stubProfile === undefined ? {} : { stubProfile }),
     });
+    const found = pcrs.get(4);
+    const pinned = manifest.sets.map((set) => encodeHex(set.pcrs.get(4) ?? new Uint8Array()));
+    if (pinned.length !== 1 || pinned[0] !== found)
+      throw new ToolError('secure-boot.image-invalid', {
+        expected: `a manifest with the PCR4 of ${UNSIGNED}, ${found}`,
+        actual: pinned.length === 1 ? 'another one' : `${pinned.length} sets`,
+      });
+    return imageDigestOf(events);
   } finally {
     await source.close();
   }
 }
 
-function variablesOf({ variables }: SecureBootIdentity): SecureBootVariables {
-  const { PK: pk, KEK: kek, db, dbx } = variables;
-  return { pk, kek, db, dbx };
-}
+const imageDigestOf = (events: readonly MeasuredEvent[]): string | undefined =>
+  events.find(({ pcr, kind }) => pcr === 4 && kind === 'image')?.digest;
 
-/** Files of two builds must not meet in one folder. */
-function checkManifest({ manifest }: BuiltImage, { pcrs }: UkiMeasurement): void {
-  const pinned = manifest.sets.map((set) => set.pcrs.get(4)).filter((value) => value !== undefined);
-  const found = pcrs.get(4);
-  if (pinned.length !== 1 || Buffer.from(pinned[0] ?? []).toString('hex') !== found)
-    throw new ToolError('secure-boot.image-invalid', {
-      expected: `a manifest with the PCR4 of ${UNSIGNED}, ${found}`,
-      actual: pinned.length === 1 ? 'another one' : `${pinned.length} of them`,
-    });
-}
-
-/** PCR4 must stay what it was, but for the kernel, which some stubs load in another way. */
-function checkDigest(unsigned: UkiMeasurement, signed: UkiMeasurement): void {
-  const [before, after] = [unsigned, signed].map(
-    ({ events }) => events.find(({ pcr, kind }) => pcr === 4 && kind === 'image')?.digest,
-  );
+/** What PCR4 measures of the UKI must stay; sbsign pads files whose size is no multiple of 8. */
+function checkDigest(before: string | undefined, after: string | undefined): void {
   if (before === undefined || before !== after)
     throw new ToolError('secure-boot.digest-moved', {
       expected: `the Authenticode digest ${before}`,
       actual: `${after}`,
     });
+}
+
+function measureSigned(
+  { manifest, partitions, name, version }: BuiltImage,
+  { variables }: SecureBootIdentity,
+  uki: string,
+  raw: string,
+  stubProfile: StubProfileName | undefined,
+): Promise<ImageMeasurements> {
+  const { PK: pk, KEK: kek, db, dbx } = variables;
+  const { sourceRevision, builder } = manifest.provenance ?? {};
+  return measureImage(uki, {
+    ...{ name, version, raw, sourceRevision, builder, stubProfile },
+    rootHash: partitions.rootHash,
+    secureBoot: { pk, kek, db, dbx },
+  });
 }
 
 async function replaceEsp(
@@ -161,36 +182,24 @@ async function copyInto(from: string, to: string, offset: number): Promise<void>
 
 async function writeResults(
   folder: string,
-  { manifest, partitions }: BuiltImage,
+  partitions: PartitionDescription,
   image: string,
   { variables }: SecureBootIdentity,
-  measurement: UkiMeasurement,
+  { manifest, awsMeasurements }: ImageMeasurements,
 ): Promise<void> {
-  const { name = 'image', imageVersion, provenance } = manifest;
-  const full = {
-    ...toMeasurementManifest(measurement, {
-      name,
-      ...(imageVersion === undefined ? {} : { imageVersion }),
-    }),
-    ...(provenance === undefined ? {} : { provenance }),
-  };
-  const aws = new Map([...measurement.pcrs].filter(([pcr]) => AWS_PCRS.includes(pcr)));
-  const variable = (key: keyof typeof variables, guid: string) => ({
-    ...{ name: key, guid, attributes: ATTRIBUTES, data: variables[key] },
-  });
   const uefiData = encodeUefiData(
-    [
-      variable('PK', GLOBAL_VARIABLE_GUID),
-      variable('KEK', GLOBAL_VARIABLE_GUID),
-      variable('db', IMAGE_SECURITY_DATABASE_GUID),
-      variable('dbx', IMAGE_SECURITY_DATABASE_GUID),
+    IDENTITY_VARIABLES.map((name) => ({
+      name,
+      guid: name.startsWith('db') ? IMAGE_SECURITY_DATABASE_GUID : GLOBAL_VARIABLE_GUID,
+      attributes: ATTRIBUTES,
+      data: variables[name],
       // An empty variable is an absent one.
-    ].filter(({ data }) => data.length > 0),
+    })).filter(({ data }) => data.length > 0),
   );
   const files: Readonly<Record<string, string>> = {
     'uefi_data.aws': uefiData,
-    'manifest.json': `${JSON.stringify(full, null, 2)}\n`,
-    'tpm_pcr.json': formatAwsMeasurements(aws),
+    'manifest.json': manifest,
+    'tpm_pcr.json': awsMeasurements,
     'partitions.json': formatPartitionDescription({ ...partitions, image }),
   };
   for (const [file, text] of Object.entries(files))

@@ -1,5 +1,6 @@
 import { resolve } from 'node:path';
-import { Command } from 'commander';
+import { Command, Option } from 'commander';
+import { STUB_PROFILES, type StubProfileName } from 'tee-verify/measure';
 import { ProgressLine, writeOutput } from '../../common/command-line.js';
 import { signBuild } from './sign-build.js';
 
@@ -8,6 +9,7 @@ interface SignFlags {
   readonly dbKey?: string;
   readonly dbCert?: string;
   readonly out?: string;
+  readonly stubProfile?: StubProfileName;
 }
 
 /** `tee-image sign`: signs the image of a build for Secure Boot. */
@@ -19,6 +21,12 @@ export function signCommand(): Command {
     .option('--db-key <file>', 'key of db: PEM, "-" or a PKCS#11 URI (default: db.key in --keys)')
     .option('--db-cert <file>', 'its certificate, PEM or DER (default: db.pem in --keys)')
     .option('--out <dir>', 'folder to make (default: <dir>-signed)')
+    .addOption(
+      new Option(
+        '--stub-profile <version>',
+        'what the stub measures, when its own version is not known',
+      ).choices(Object.keys(STUB_PROFILES)),
+    )
     .addHelpText(
       'after',
       `
@@ -48,7 +56,8 @@ file. Programs: sbsign, mkfs.vfat, mtools.`,
     .action(runSign);
 }
 
-async function runSign(build: string, { keys, dbKey, dbCert, out }: SignFlags): Promise<void> {
+async function runSign(build: string, flags: SignFlags): Promise<void> {
+  const { keys, dbKey, dbCert, out, stubProfile } = flags;
   const progress = new ProgressLine();
   progress.show('signing');
   try {
@@ -59,6 +68,7 @@ async function runSign(build: string, { keys, dbKey, dbCert, out }: SignFlags): 
       output: out ?? `${resolve(build)}-signed`,
       ...(dbKey === undefined ? {} : { key: dbKey }),
       ...(dbCert === undefined ? {} : { certificate: dbCert }),
+      ...(stubProfile === undefined ? {} : { stubProfile }),
     });
     progress.clear();
     for (const note of notes) process.stderr.write(`note: ${note}\n`);
