@@ -1,14 +1,17 @@
 import { Command } from 'commander';
 import { reportError, tolerateClosedPipe } from '../common/command-line.js';
 import packageJson from '../package.json' with { type: 'json' };
+import { auditCommand } from './audit/audit-command.js';
 import { bootCommand } from './boot/boot-command.js';
 import { buildCommand } from './build/build-command.js';
+import { describeCommand } from './describe/describe-command.js';
 import { diffCommand } from './diff-command.js';
 import { eventlogCommand } from './eventlog-command.js';
 import { manifestCommand } from './manifest-command.js';
 import { measureCommand } from './measure-command.js';
 import { keysCommand } from './signing/keys-command.js';
 import { signCommand } from './signing/sign-command.js';
+import { verifyCommand } from './verify/verify-command.js';
 
 const program = new Command('tee-image')
   .version(packageJson.version)
@@ -23,9 +26,12 @@ for (const command of [
   diffCommand(),
   manifestCommand(),
   buildCommand(),
+  verifyCommand(),
   keysCommand(),
   signCommand(),
   bootCommand(),
+  describeCommand(),
+  auditCommand(),
 ])
   program.addCommand(command.copyInheritedSettings(program));
 

@@ -1,0 +1,124 @@
+import { existsSync } from 'node:fs';
+import { join } from 'node:path';
+import { Command, Option } from 'commander';
+import { isSignedManifest, parseManifest, type ReferenceManifest } from 'tee-verify/manifest';
+import {
+  printable,
+  type SecureBootVariables,
+  STUB_PROFILES,
+  type StubProfileName,
+} from 'tee-verify/measure';
+import { EXIT, ProgressLine, readInput, writeOutput } from '../../common/command-line.js';
+import { openFile } from '../../common/file-source.js';
+import { ToolError } from '../../common/tool-error.js';
+import type { CheckResult } from './check-list.js';
+import { type ImageVerification, verifyImage } from './verify-image.js';
+
+interface VerifyFlags {
+  readonly manifest: string;
+  readonly secureBoot?: string;
+  readonly stubProfile?: StubProfileName;
+  readonly json?: boolean;
+}
+
+const MAX_MANIFEST_BYTES = 1024 * 1024;
+const MAX_LIST_BYTES = 1024 * 1024;
+const MARKS: Readonly<Record<CheckResult['result'], string>> = {
+  passed: 'ok      ',
+  failed: 'FAILED  ',
+  'not run': 'not run ',
+};
+
+/** `tee-image verify`: recomputes everything from a raw image. */
+export function verifyCommand(): Command {
+  return new Command('verify')
+    .description('check that a raw image is what its manifest says, from its bytes alone')
+    .argument('<raw>', 'the raw image')
+    .requiredOption('--manifest <file>', 'the manifest: of this project, or of AWS')
+    .option('--secure-boot <dir>', 'folder with PK.esl, KEK.esl, db.esl, dbx.esl of a signed image')
+    .addOption(
+      new Option(
+        '--stub-profile <version>',
+        'what the stub measures, when its own version is not known',
+      ).choices(Object.keys(STUB_PROFILES)),
+    )
+    .option('--json', 'write JSON')
+    .addHelpText(
+      'after',
+      `
+Checks: partition table (strictly, nothing else on the disk), EFI system partition (exactly one
+program), UKI, root hash in its command line, dm-verity recomputed over the data, and the PCRs that
+a boot will leave. No other program is needed.
+
+The manifest is compared, not judged. Of a signed one, check the signature with tee-image manifest
+verify, and pass here what was signed.
+
+Examples:
+  tee-image verify out/payments_7.raw --manifest out/manifest.json
+  tee-image verify signed/payments_7.raw --manifest signed/manifest.json --secure-boot keys/
+
+Exit status: 0 everything holds, 1 something does not (see the code), 2 usage, unreadable file.`,
+    )
+    .action(runVerify);
+}
+
+async function runVerify(path: string, flags: VerifyFlags): Promise<void> {
+  const manifest = await readManifest(flags.manifest);
+  const secureBoot = await readVariables(flags.secureBoot);
+  const progress = new ProgressLine();
+  const raw = await openFile(path);
+  try {
+    const verification = await verifyImage(raw, {
+      ...{ manifest, secureBoot },
+      ...(flags.stubProfile === undefined ? {} : { stubProfile: flags.stubProfile }),
+      onProgress: (check) => progress.show(check),
+    });
+    progress.clear();
+    if (!verification.passed) process.exitCode = EXIT.failed;
+    await writeOutput(undefined, flags.json ? toJson(path, verification) : toText(verification));
+  } finally {
+    progress.clear();
+    await raw.close();
+  }
+}
+
+async function readManifest(path: string): Promise<ReferenceManifest> {
+  const bytes = await readInput(path, MAX_MANIFEST_BYTES);
+  if (isSignedManifest(new TextDecoder().decode(bytes)))
+    throw new ToolError('verify.manifest-unusable', {
+      expected: 'a manifest without signature',
+      actual: `${path}: a signed one`,
+      hint: 'Check its signature with tee-image manifest verify, and pass here what was signed.',
+    });
+  return parseManifest(bytes);
+}
+
+/** The variables that are there; without a folder, Secure Boot is off. */
+async function readVariables(folder: string | undefined): Promise<SecureBootVariables> {
+  if (folder === undefined) return {};
+  const pk = await readInput(join(folder, 'PK.esl'), MAX_LIST_BYTES);
+  const variables: { -readonly [K in keyof SecureBootVariables]: Uint8Array } = { pk };
+  for (const [name, file] of [
+    ['kek', 'KEK.esl'],
+    ['db', 'db.esl'],
+    ['dbx', 'dbx.esl'],
+  ] as const)
+    if (existsSync(join(folder, file)))
+      variables[name] = await readInput(join(folder, file), MAX_LIST_BYTES);
+  return variables;
+}
+
+function toText({ checks, passed }: ImageVerification): string {
+  const lines = checks.flatMap(({ check, result, detail, code, hint }) => {
+    const line = `${MARKS[result]}${check}: ${printable(detail)}`;
+    if (code === undefined) return [line];
+    return [line, `          ${code}. Hint: ${hint}`];
+  });
+  lines.push(passed ? 'the image is what the manifest says' : 'NOT VERIFIED');
+  return `${lines.join('\n')}\n`;
+}
+
+function toJson(image: string, { checks, passed, pcrs }: ImageVerification): string {
+  const report = { image, passed, checks, ...(pcrs && { pcrs: Object.fromEntries(pcrs) }) };
+  return `${JSON.stringify(report, null, 2)}\n`;
+}
