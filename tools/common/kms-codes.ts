@@ -174,6 +174,10 @@ export const KMS_CODES = {
     'everybody may use the key from a machine with this image',
     'Whoever can start the image, in any account, gets the secret. Name the role, or add a condition on kms:CallerAccount.',
   ],
+  'policy.time-unbound': [
+    'the statement goes on to admit a measurement set after its time',
+    'Add DateLessThanEquals on aws:CurrentTime, as `tee-kms policy` does.',
+  ],
   'policy.set-not-admitted': [
     'no statement admits a measurement set that the manifest accepts',
     'Machines with this image are refused. Make the statements again from the manifest.',

@@ -4,8 +4,8 @@ import type { ConditionProblem } from './policy-conditions.js';
 
 /** How what a statement accepts compares with a manifest. */
 export interface SetComparison {
-  /** Labels of the accepted sets that the statement admits. */
-  readonly admitted: readonly string[];
+  /** The accepted sets that the statement admits. */
+  readonly admitted: ManifestSets['accepted'];
   readonly problems: readonly ConditionProblem[];
 }
 
@@ -41,7 +41,7 @@ export function compareWithSets(
   const admitted = sets.accepted.filter((set) =>
     bound.every(([index, values]) => values.includes(pcrHex(set, index) ?? '')),
   );
-  return { admitted: admitted.map(({ label }) => label), problems };
+  return { admitted, problems };
 }
 
 /** Each combination of known values must be that of one accepted set. */

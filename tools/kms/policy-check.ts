@@ -50,6 +50,7 @@ const WARNINGS: ReadonlySet<ToolCode> = new Set<ToolCode>([
   'policy.root-delegates',
   'policy.set-not-admitted',
   'policy.any-principal',
+  'policy.time-unbound',
   // These never hold: a wrong no.
   'policy.case-sensitive',
   'policy.value-malformed',
@@ -110,7 +111,14 @@ function checkStatement(
   if (!binding.demandsAttestation) found.push(...unattested(statement, allowed, users));
   if (binding.pcrs.size > 0 && allowed.secrets.length > 0) {
     const compared = compareWithSets(binding.pcrs, sets);
-    for (const label of compared.admitted) admitted.add(label);
+    for (const { label, notAfterMs } of compared.admitted) {
+      admitted.add(label);
+      if (notAfterMs !== undefined && !endsBy(statement, notAfterMs))
+        found.push([
+          'policy.time-unbound',
+          `${label}, until ${new Date(notAfterMs).toISOString()}`,
+        ]);
+    }
     found.push(...compared.problems.map(({ code, detail }): Found => [code, detail]));
     if (namesEverybody(statement) && !limitsCallers(statement))
       found.push(['policy.any-principal', 'Principal "*"']);
@@ -179,6 +187,19 @@ function principalNames(principal: PolicyPrincipal | undefined): readonly string
 
 function namesEverybody({ Principal, NotPrincipal }: PolicyStatement): boolean {
   return NotPrincipal !== undefined || principalNames(Principal).includes('*');
+}
+
+/** Whether the statement ends at a time, or before. */
+function endsBy({ Condition = {} }: PolicyStatement, timeMs: number): boolean {
+  return Object.entries(Condition).some(
+    ([operator, keys]) =>
+      /^DateLessThan(Equals)?$/i.test(operator) &&
+      Object.entries(keys).some(
+        ([key, values]) =>
+          key.toLowerCase() === 'aws:currenttime' &&
+          listOf(values).every((value) => Date.parse(value) <= timeMs),
+      ),
+  );
 }
 
 /** Condition keys that say who calls, with an operator that fails when another one does. */
