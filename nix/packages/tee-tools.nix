@@ -1,19 +1,69 @@
 # The commands of tee-tools (tee-eif, tee-image, …), from this repository's lock file.
+#
+# The lock file names no addresses, so that it is the same behind every mirror; Nix needs one:
+# tee-tools.override { registry = "…"; }, with what `npm config get registry` prints. A lock file
+# that does name them (npm install --package-lock-only --omit-lockfile-registry-resolved=false)
+# needs none.
 {
   lib,
   buildNpmPackage,
   importNpmLock,
-  nodejs_20,
+  nodejs,
+  registry ? null,
 }:
 
+let
+  root =
+    if builtins.pathExists ../../package-lock.json then
+      ../..
+    else
+      throw "tee-verify's flake needs the whole repository, not its folder nix alone: refer to it as path:<repository>?dir=nix (or git+file:, github: with ?dir=nix)";
+
+  # What a working copy has beside the sources.
+  leftOut = map (name: "${toString root}/${name}") [
+    ".git"
+    "build"
+    "coverage"
+    "dist"
+    "node_modules"
+    "tools/dist"
+    "tools/node_modules"
+  ];
+  src = builtins.path {
+    path = root;
+    name = "tee-verify";
+    filter = path: _type: !(builtins.elem path leftOut);
+  };
+
+  lock = lib.importJSON (root + "/package-lock.json");
+  baseName = name: lib.last (lib.splitString "/" name);
+  withAddress =
+    path: entry:
+    let
+      name = entry.name or (lib.last (lib.splitString "node_modules/" path));
+    in
+    if entry ? resolved || !(entry ? integrity) then
+      entry
+    else if registry == null then
+      throw "package-lock.json names no addresses: use tee-tools.override { registry = \"…\"; } with what `npm config get registry` prints"
+    else
+      entry
+      // {
+        resolved = "${lib.removeSuffix "/" registry}/${name}/-/${baseName name}-${entry.version}.tgz";
+      };
+in
 buildNpmPackage {
   pname = "tee-tools";
   version = "0.1.0";
-  src = ../..;
-  nodejs = nodejs_20;
+  inherit src nodejs;
 
-  # Reads package-lock.json itself: there is no hash to keep in step with it.
-  npmDeps = importNpmLock { npmRoot = ../..; };
+  # Reads the lock file itself: there is no hash to keep in step with it.
+  npmDeps = importNpmLock {
+    npmRoot = src;
+    packageLock = lock // {
+      packages = lib.mapAttrs withAddress lock.packages;
+    };
+  };
   npmConfigHook = importNpmLock.npmConfigHook;
   npmFlags = [ "--ignore-scripts" ];
 
@@ -23,8 +73,9 @@ buildNpmPackage {
     mkdir -p $out/lib/tee-tools $out/bin
     npm prune --omit=dev --ignore-scripts
     cp -r package.json dist node tools node_modules $out/lib/tee-tools/
-    for command in tools/*/bin/*.js; do
+    for command in node/bin/*.js tools/*/bin/*.js; do
       name=$(basename "$command" .js)
+      chmod +x "$out/lib/tee-tools/$command"
       ln -s "$out/lib/tee-tools/$command" "$out/bin/$name"
     done
     runHook postInstall
@@ -33,6 +84,6 @@ buildNpmPackage {
   meta = {
     description = "Producer and build-time tools for tee-verify";
     license = lib.licenses.asl20;
-    mainProgram = "tee-eif";
+    mainProgram = "tee-image";
   };
 }

@@ -99,7 +99,8 @@ function fileSource(
         if (bytesRead === 0) break;
         filled += bytesRead;
       }
-      return buffer.subarray(0, filled);
+      // No Buffer: its slice() would share memory.
+      return new Uint8Array(buffer.buffer, buffer.byteOffset, filled);
     },
     async close() {
       await handle.close();

@@ -213,6 +213,11 @@ export const IMAGE_CODES = {
     'Compare with the table printed; tee-image measure lists the events behind each PCR.',
   ],
 
+  'raw-image.unsupported': [
+    'the raw image has a form that is not read',
+    'Read are images with one EFI system partition with a UKI, one partition with the root or /usr, and its hashes.',
+  ],
+
   // The file system of the root, as an audit reads it.
   'erofs.malformed': [
     'the file system of the root cannot be read',

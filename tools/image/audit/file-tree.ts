@@ -41,8 +41,14 @@ export class FileTree {
     for (const names of this.#children.values()) names.sort();
   }
 
-  get size(): number {
-    return this.#files.size;
+  /** The same files, one folder further down. */
+  below(folder: string): FileTree {
+    return new FileTree(
+      [...this.#files.values()].map((file) => ({
+        ...file,
+        path: file.path === '/' ? folder : `${folder}${file.path}`,
+      })),
+    );
   }
 
   /** Every file, links as links. */

@@ -1,0 +1,2 @@
+# In place of nixpkgs' module of this path: nixos/defaults.nix has what it would set.
+{ }
