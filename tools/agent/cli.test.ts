@@ -296,6 +296,27 @@ describe.skipIf(!built)('tee-attest', () => {
   });
 });
 
+describe.skipIf(!built)('tee-attest pcrs', () => {
+  it("prints the SHA-384 bank of the machine's TPM, of any maker", async () => {
+    const simulator = await createSimulator();
+    const { address, close } = await listen(simulator, { host: '127.0.0.1', port: 0 });
+    try {
+      const { status, stdout, stderr } = await runNode([ATTEST, 'pcrs', '--tpm', address]);
+      expect([status, stderr]).toEqual([0, '']);
+      const pcrs = JSON.parse(stdout.toString()) as Record<string, string>;
+      expect(Object.keys(pcrs)).toEqual(Array.from({ length: 24 }, (_, pcr) => `PCR${pcr}`));
+      const bundle = await runNode([ATTEST, '--nonce', NONCE, '--tpm', address]);
+      const { pcrs: proven } = JSON.parse(bundle.stdout.toString());
+      expect(Object.values(pcrs)).toEqual(Object.values(proven.sha384));
+    } finally {
+      await close();
+    }
+    const gone = await runNode([ATTEST, 'pcrs', '--tpm', address]);
+    expect([gone.status, gone.stdout.length]).toEqual([1, 0]);
+    expect(gone.stderr).toMatch(/^tee-attest: transport\.connect-failed/);
+  });
+});
+
 describe.skipIf(!built)('tee-simulator', () => {
   it('prints its root, serves tee-attest, and stops at a signal', async () => {
     const folder = mkdtempSync(join(tmpdir(), 'tee-simulator-'));

@@ -1,5 +1,5 @@
 import { Command, Option } from 'commander';
-import { decodeHex } from 'tee-verify/bytes';
+import { decodeHex, encodeHex } from 'tee-verify/bytes';
 import {
   EXIT,
   onInterrupt,
@@ -14,6 +14,7 @@ import packageJson from '../package.json' with { type: 'json' };
 import { attest, MAX_DOCUMENT_FIELD_BYTES, MAX_EVENT_LOG_BYTES } from './attest.js';
 import { type DoctorStep, runDoctor } from './doctor.js';
 import { endNow, letGoOfDevices } from './end-process.js';
+import { readOwnPcrs } from './own-pcrs.js';
 
 const PROGRAM = 'tee-attest';
 const DEFAULT_EVENT_LOG = '/sys/kernel/security/tpm0/binary_bios_measurements';
@@ -29,6 +30,7 @@ Examples:
                                                        a bare document for KMS
   tee-attest --nonce 8a54c1… --tpm tcp:127.0.0.1:2321  with tee-simulator or another TPM
   tee-attest doctor                                    can this machine attest?
+  tee-attest pcrs                                      what does this machine's TPM hold?
 
 Exit status: 0 done, 1 the attestation failed, 2 wrong usage or a file that cannot be read or
 written, 130 interrupted (what was created in the TPM is removed first), 137 when a device never
@@ -109,6 +111,19 @@ export async function main(args: readonly string[]): Promise<number> {
     .action(async (flags: DoctorFlags) => {
       status = await doctor(flags);
     });
+  program
+    .command('pcrs')
+    .description('print the 24 SHA-384 PCRs of this machine as JSON; nothing signs them')
+    .option(...TPM_OPTION)
+    .addHelpText(
+      'after',
+      '\nAny TPM 2.0 will do. Compare them with a manifest, or explain them:\n' +
+        '  tee-attest pcrs > pcrs.json\n' +
+        '  tee-image eventlog /sys/kernel/security/tpm0/binary_bios_measurements --pcrs pcrs.json\n' +
+        '\nExit status: 0 printed, 1 the TPM did not give them.',
+    )
+    .exitOverride()
+    .action(printPcrs);
   try {
     await program.parseAsync(args, { from: 'user' });
     return status;
@@ -174,6 +189,19 @@ async function doctor(flags: DoctorFlags): Promise<number> {
     const failed = steps.some(({ state }) => state === 'failed');
     process.stdout.write(failed ? 'This machine cannot attest.\n' : 'This machine can attest.\n');
     return failed ? EXIT.failed : EXIT.ok;
+  } finally {
+    stopListening();
+  }
+}
+
+async function printPcrs({ tpm }: { readonly tpm?: string }): Promise<void> {
+  const controller = new AbortController();
+  const stopListening = onInterrupt(() => controller.abort(), endNow);
+  try {
+    const pcrs = await readOwnPcrs({ tpm, signal: controller.signal });
+    stopListening();
+    const named = [...pcrs].map(([pcr, value]) => [`PCR${pcr}`, encodeHex(value)]);
+    await writeOutput(undefined, `${JSON.stringify(Object.fromEntries(named), null, 2)}\n`);
   } finally {
     stopListening();
   }
