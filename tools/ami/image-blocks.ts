@@ -1,3 +1,4 @@
+import { createHash, type Hash } from 'node:crypto';
 import { constants, type Stats } from 'node:fs';
 import { type FileHandle, open, stat } from 'node:fs/promises';
 import { ToolError } from '../common/tool-error.js';
@@ -21,12 +22,19 @@ export interface ImageIdentity {
 /** A block that is not all zeros. */
 export interface ImageBlock {
   readonly index: number;
-  /** 0 for the first block that is not all zeros, 1 for the next. */
-  readonly sequence: number;
+  /** SHA-256 of the block. */
+  readonly digest: Uint8Array;
   /** Always a whole block: after the end of the image stand zeros. Not to be used after `release`. */
   readonly bytes: Uint8Array;
   /** Gives the memory back. */
   release(): void;
+}
+
+/** All blocks that are not all zeros. */
+export interface BlockSummary {
+  readonly changedBlocks: number;
+  /** Base64 SHA-256 over the blocks' digests in the order of their indices (LINEAR). */
+  readonly checksum: string;
 }
 
 interface Chunk {
@@ -49,7 +57,8 @@ export class ImageBlocks {
   #handle: FileHandle;
   #direct: boolean;
   #offset = 0;
-  #sequence = 0;
+  #count = 0;
+  readonly #linear: Hash = createHash('sha256');
   #turn: Promise<unknown> = Promise.resolve();
 
   private constructor(
@@ -114,6 +123,11 @@ export class ImageBlocks {
     return block;
   }
 
+  /** What CompleteSnapshot is told; only after the last block, and once. */
+  summary(): BlockSummary {
+    return { changedBlocks: this.#count, checksum: this.#linear.digest('base64') };
+  }
+
   /** Throws `ami.image-changed` when the file was written or replaced since it was opened. */
   async checkUnchanged(): Promise<void> {
     const [now, there] = await Promise.all([this.#handle.stat(), stat(this.path)]).catch(
@@ -158,10 +172,11 @@ export class ImageBlocks {
 
   #block(index: number, bytes: Buffer, chunk: Chunk): ImageBlock {
     chunk.users++;
+    const digest = createHash('sha256').update(bytes).digest();
+    this.#count++;
+    this.#linear.update(digest);
     return {
-      index,
-      sequence: this.#sequence++,
-      bytes,
+      ...{ index, digest, bytes },
       release: () => {
         if (--chunk.users === 0) this.#free.push(chunk);
       },

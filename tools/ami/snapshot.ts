@@ -3,8 +3,7 @@ import { DescribeSnapshotsCommand } from '@aws-sdk/client-ec2';
 import { ToolError } from '../common/tool-error.js';
 import type { AwsClients } from './aws-clients.js';
 import { awsErrorName } from './aws-errors.js';
-import { BLOCK_BYTES } from './image-blocks.js';
-import type { UploadedBlocks } from './upload-blocks.js';
+import { BLOCK_BYTES, type BlockSummary } from './image-blocks.js';
 import type { StartParameters } from './upload-state.js';
 import { pause, type RetryOptions, withRetries } from './with-retries.js';
 
@@ -49,7 +48,7 @@ export async function startSnapshot(
 export async function completeSnapshot(
   { ebs }: AwsClients,
   snapshotId: string,
-  { changedBlocks, checksum }: UploadedBlocks,
+  { changedBlocks, checksum }: BlockSummary,
   { signal, onRetry, resumed }: WaitOptions & { readonly resumed: boolean },
 ): Promise<void> {
   const doing = 'completing the snapshot';

@@ -1,9 +1,14 @@
-import { createHash } from 'node:crypto';
 import { setMaxListeners } from 'node:events';
 import { type EBSClient, PutSnapshotBlockCommand } from '@aws-sdk/client-ebs';
+import { encodeBase64, equalBytes } from 'tee-verify/bytes';
 import { ToolError } from '../common/tool-error.js';
 import { awsErrorName, awsErrorReason } from './aws-errors.js';
-import { BLOCK_BYTES, type ImageBlock, type ImageBlocks } from './image-blocks.js';
+import {
+  BLOCK_BYTES,
+  type BlockSummary,
+  type ImageBlock,
+  type ImageBlocks,
+} from './image-blocks.js';
 import type { UploadState } from './upload-state.js';
 import { checkInterrupted, UnbelievableAnswer, withRetries } from './with-retries.js';
 
@@ -21,21 +26,13 @@ export interface UploadOptions {
   readonly onRetry?: ((error: unknown) => void) | undefined;
 }
 
-/** What CompleteSnapshot is told. */
-export interface UploadedBlocks {
-  readonly changedBlocks: number;
-  /** Base64 SHA-256 over the blocks' digests in the order of their indices (LINEAR). */
-  readonly checksum: string;
-}
-
 /**
  * Sends every block that is not all zeros and was not acknowledged before, and checks each
  * acknowledgement. Each of `concurrency` loops reads its next block when its last one is through: so
  * reading waits for the network, and memory stays bounded. Throws `ami.*`, `file.*`.
  */
-export async function uploadBlocks(options: UploadOptions): Promise<UploadedBlocks> {
+export async function uploadBlocks(options: UploadOptions): Promise<BlockSummary> {
   const { blocks, state, concurrency, signal } = options;
-  const linear = new LinearChecksum();
   const stop = new AbortController();
   const stopSignal = AbortSignal.any([signal, stop.signal]);
   setMaxListeners(0, stopSignal);
@@ -47,13 +44,11 @@ export async function uploadBlocks(options: UploadOptions): Promise<UploadedBloc
       const block = await blocks.next();
       if (block === undefined) return;
       try {
-        const digest = createHash('sha256').update(block.bytes).digest();
-        linear.add(block.sequence, digest);
         const before = state.acknowledged.get(block.index);
         if (before === undefined) {
-          await putBlock(options, block, digest, stopSignal);
-          state.acknowledge(block.index, digest);
-        } else if (digest.equals(before)) known++;
+          await putBlock(options, block, stopSignal);
+          state.acknowledge(block.index, block.digest);
+        } else if (equalBytes(block.digest, before)) known++;
         else
           throw new ToolError('ami.image-changed', {
             actual: `other data in block ${block.index}`,
@@ -78,16 +73,15 @@ export async function uploadBlocks(options: UploadOptions): Promise<UploadedBloc
   if (failures.length > 0) throw failures[0];
   if (known !== state.acknowledged.size)
     throw new ToolError('ami.image-changed', { actual: 'zeros in blocks that had data' });
-  return linear.finish();
+  return blocks.summary();
 }
 
 async function putBlock(
   { ebs, snapshotId, onRetry }: UploadOptions,
-  { index, bytes }: ImageBlock,
-  digest: Buffer,
+  { index, bytes, digest }: ImageBlock,
   signal: AbortSignal,
 ): Promise<void> {
-  const checksum = digest.toString('base64');
+  const checksum = encodeBase64(digest);
   const doing = `uploading block ${index}`;
   await withRetries(
     async () => {
@@ -129,24 +123,4 @@ function isGone(error: unknown): boolean {
 function gone(snapshotId: string, cause: unknown): ToolError {
   const { message } = cause as Error;
   return new ToolError('ami.snapshot-gone', { actual: `${snapshotId}: ${message}`, cause });
-}
-
-/** Hashes digests in their order, whatever the order in which they come. */
-class LinearChecksum {
-  readonly #hash = createHash('sha256');
-  readonly #early: Map<number, Uint8Array> = new Map();
-  #count = 0;
-
-  add(sequence: number, digest: Uint8Array): void {
-    this.#early.set(sequence, digest);
-    for (let next = this.#early.get(this.#count); next !== undefined; ) {
-      this.#hash.update(next);
-      this.#early.delete(this.#count++);
-      next = this.#early.get(this.#count);
-    }
-  }
-
-  finish(): UploadedBlocks {
-    return { changedBlocks: this.#count, checksum: this.#hash.digest('base64') };
-  }
 }

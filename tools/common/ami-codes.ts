@@ -1,8 +1,8 @@
 /** Codes of uploading images and registering them: code → what it means and what to do. */
 export const AMI_CODES = {
   'ami.interrupted': [
-    'the upload was interrupted',
-    'Run the same command with --resume to go on from where it stopped.',
+    'tee-ami was interrupted',
+    'Run the same command again, an upload with --resume, to go on from where it stopped.',
   ],
 
   // The image, and what goes with it.

@@ -187,7 +187,7 @@ export function reportError(program: string, error: unknown): number {
   }
   const hintText = typeof hint === 'string' && hint !== '' ? ` Hint: ${hint}` : '';
   process.stderr.write(`${program}: ${oneLine(`${(error as Error).message}.${hintText}`)}\n`);
-  if (code === 'attest.interrupted') return EXIT.interrupted;
+  if (typeof code === 'string' && code.endsWith('.interrupted')) return EXIT.interrupted;
   const isUsage = typeof code === 'string' && /^(usage|file|simulator)\./.test(code);
   return isUsage ? EXIT.usage : EXIT.failed;
 }

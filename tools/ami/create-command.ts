@@ -1,0 +1,184 @@
+import { accessSync, constants } from 'node:fs';
+import { basename, dirname, extname, join, resolve } from 'node:path';
+import { Command, InvalidArgumentError, Option } from 'commander';
+import { onInterrupt, writeOutput } from '../common/command-line.js';
+import { readSmallFile } from '../common/file-source.js';
+import { ToolError } from '../common/tool-error.js';
+import type { CreatedAmi } from './create-ami.js';
+import type { AmiArchitecture } from './register-image.js';
+import { type AmiTag, CREATED_BY_TAG } from './tags.js';
+import { UploadBar } from './upload-bar.js';
+
+interface CreateFlags {
+  readonly name?: string;
+  readonly arch: AmiArchitecture;
+  readonly uefiData?: string;
+  readonly manifest?: string;
+  readonly tag: readonly AmiTag[];
+  readonly region?: string;
+  readonly endpoint?: string;
+  readonly concurrency: number;
+  readonly state?: string;
+  readonly resume?: true;
+  readonly timeout: number;
+  readonly json?: true;
+}
+
+/** More than RegisterImage takes. */
+const MAX_UEFI_DATA_BYTES = 128 * 1024;
+const MAX_CONCURRENCY = 128;
+const NAME = /^[A-Za-z0-9()[\] ./\-'@_]{3,128}$/;
+
+/** `tee-ami create`: uploads an image and registers it. */
+export function createCommand(): Command {
+  return new Command('create')
+    .description('upload a raw disk image as EBS snapshot and register it as attestable AMI')
+    .argument('<image>', 'the raw disk image')
+    .option('--name <text>', "name of the AMI (default: the image's file name)", parseName)
+    .addOption(
+      new Option('--arch <architecture>', 'processor')
+        .choices(['x86_64', 'arm64'])
+        .default('x86_64'),
+    )
+    .option('--uefi-data <file>', 'UEFI variables for Secure Boot (uefi_data.aws)')
+    .option('--manifest <file>', 'reference manifest: its SHA-256 becomes a tag')
+    .option('--tag <key=value>', 'tag for snapshot and AMI; repeatable', addTag, [])
+    .option('--region <name>', 'AWS region (default: AWS_REGION or the profile)')
+    .option(
+      '--endpoint <url>',
+      'EBS direct and EC2 at this address, e.g. a local emulator',
+      parseUrl,
+    )
+    .option('--concurrency <n>', 'blocks under way at once', parseCount(MAX_CONCURRENCY), 64)
+    .option('--state <file>', 'where to note what was uploaded (default: beside the image)')
+    .option('--resume', 'go on with an upload that was interrupted')
+    .option('--timeout <minutes>', 'how long to wait for AWS at the end', parseCount(1440), 60)
+    .option('--json', 'print the result as JSON')
+    .addHelpText(
+      'after',
+      `
+Only blocks with data are sent, each with its SHA-256; AWS checks every one, and at the end the
+digest over all of them. The AMI boots with UEFI and has NitroTPM 2.0, ENA and IMDSv2. Credentials
+come from the environment, a profile or the instance, as for every AWS SDK; docs/ami.md lists the
+permissions.
+
+Ctrl-C stops at once; what was acknowledged is in the state file (<image>.tee-ami), and --resume
+goes on from there as long as the image is unchanged. AWS keeps an unfinished snapshot for a day.
+The state file is removed when the AMI is there.
+
+Examples:
+  tee-ami create payments.raw --name payments-7 --manifest payments.manifest.json
+  tee-ami create payments.raw --name payments-7 --uefi-data uefi_data.aws --arch arm64
+  tee-ami create payments.raw --name payments-7 --resume
+  tee-ami create payments.raw --json --tag team=pay | jq -r .imageId
+
+Exit status: 0 registered, 1 failed (the code says why, the hint what is left in the account),
+2 usage or unreadable file, 130 interrupted.`,
+    )
+    .action(runCreate);
+}
+
+async function runCreate(image: string, flags: CreateFlags): Promise<void> {
+  const interrupt = new AbortController();
+  const stopListening = onInterrupt(() => interrupt.abort());
+  const bar = new UploadBar();
+  try {
+    const uefiData =
+      flags.uefiData === undefined
+        ? undefined
+        : new TextDecoder().decode(await readSmallFile(flags.uefiData, MAX_UEFI_DATA_BYTES));
+    // The AWS SDK takes half a second to load, which --help need not wait for.
+    const { createAmi } = await import('./create-ami.js');
+    const made = await createAmi({
+      image,
+      uefiData,
+      name: flags.name ?? defaultName(image),
+      architecture: flags.arch,
+      manifest: flags.manifest,
+      tags: flags.tag,
+      region: flags.region,
+      endpoint: flags.endpoint,
+      concurrency: flags.concurrency,
+      stateFile: flags.state ?? defaultStateFile(image),
+      resume: flags.resume === true,
+      timeoutMs: flags.timeout * 60_000,
+      signal: interrupt.signal,
+      onProgress: (progress) => bar.show(progress),
+    });
+    bar.clear();
+    await writeOutput(
+      undefined,
+      flags.json === true ? `${JSON.stringify(made, null, 2)}\n` : toText(made),
+    );
+  } finally {
+    bar.clear();
+    stopListening();
+  }
+}
+
+function toText({ imageId, snapshotId, region, name, manifestSha256 }: CreatedAmi): string {
+  const lines = [
+    `AMI       ${imageId}`,
+    `snapshot  ${snapshotId}`,
+    `region    ${region}`,
+    `name      ${name}`,
+    ...(manifestSha256 === undefined ? [] : [`manifest  ${manifestSha256}`]),
+  ];
+  return `${lines.join('\n')}\n`;
+}
+
+function defaultName(image: string): string {
+  const name = basename(image, extname(image));
+  if (NAME.test(name)) return name;
+  throw new ToolError('usage.option-invalid', {
+    expected: '--name',
+    actual: `a file name that cannot name an AMI: ${JSON.stringify(name)}`,
+  });
+}
+
+/** Beside the image, so that it is found again; images in a read-only place have theirs here. */
+function defaultStateFile(image: string): string {
+  const path = `${resolve(image)}.tee-ami`;
+  try {
+    accessSync(dirname(path), constants.W_OK);
+    return path;
+  } catch {
+    return join(process.cwd(), basename(path));
+  }
+}
+
+function parseName(text: string): string {
+  if (NAME.test(text)) return text;
+  throw new InvalidArgumentError("Expected 3 to 128 of A-Z a-z 0-9 ( ) [ ] space . / - ' @ _.");
+}
+
+function addTag(text: string, before: readonly AmiTag[]): readonly AmiTag[] {
+  const at = text.indexOf('=');
+  const [key, value] = [text.slice(0, Math.max(0, at)), text.slice(at + 1)];
+  if (key === '' || key.length > 128 || value.length > 256)
+    throw new InvalidArgumentError('Expected key=value, at most 128 and 256 characters.');
+  if (/^(aws|tee-verify):/i.test(key))
+    throw new InvalidArgumentError(
+      `Keys that begin with aws: or ${CREATED_BY_TAG.split(':')[0]}: are taken.`,
+    );
+  if (before.some((tag) => tag.key === key))
+    throw new InvalidArgumentError(`The tag ${key} stands there twice.`);
+  return [...before, { key, value }];
+}
+
+/** An http or https address of the command line. */
+export function parseUrl(text: string): string {
+  const url = URL.canParse(text) ? new URL(text) : undefined;
+  if (url === undefined || !/^https?:$/.test(url.protocol))
+    throw new InvalidArgumentError('Expected an address such as http://127.0.0.1:4599.');
+  return text.replace(/\/+$/, '');
+}
+
+function parseCount(max: number): (text: string) => number {
+  return (text) => {
+    const value = Number(text);
+    if (!/^\d+$/.test(text) || value < 1 || value > max)
+      throw new InvalidArgumentError(`Expected a whole number of 1 to ${max}.`);
+    return value;
+  };
+}
