@@ -4,7 +4,7 @@ import { decodeHex } from 'tee-verify/bytes';
 
 /** How the emulator judges attestation documents. */
 export interface AttestationRules {
-  /** DER of the roots that are trusted, e.g. the simulator's. */
+  /** DER of the roots that are trusted, e.g. the simulator's; none: AWS's own. */
   readonly trustAnchors: readonly Uint8Array[];
   readonly now: Date;
   /** How old a document may be. */
@@ -22,7 +22,7 @@ export async function judgeAttestation(
   { trustAnchors, now, maxAgeSeconds }: AttestationRules,
 ): Promise<JudgedAttestation> {
   const report = await inspectAttestation(document, undefined, {
-    trustAnchors,
+    ...(trustAnchors.length > 0 && { trustAnchors }),
     now,
     maxAgeSeconds,
     // Documents of debug mode are valid; their zero PCRs match no sensible policy.

@@ -24,7 +24,7 @@ import type { LocalRequest } from './local-server.js';
 
 /** How to set up the emulated key service. */
 export interface KmsServiceOptions {
-  /** DER of the roots whose attestation documents are believed, e.g. the simulator's. */
+  /** DER of the roots whose attestation documents are believed, e.g. the simulator's; none: AWS's. */
   readonly trustAnchors: readonly Uint8Array[];
   /** Default: the clock. */
   readonly now?: () => Date;
