@@ -66,7 +66,8 @@ wanted_units() {
 lock_accounts() {
   # "!*" matches no password and marks the account as locked.
   sed -i -E 's/^([^:]+):[^:]*:/\1:!*:/' "$root/etc/shadow"
-  sed -i -E 's#:[^:]*/(ba|da|k|z|tc|c|fi)?sh$#:/sbin/nologin#' "$root/etc/passwd"
+  # No shell at all would mean /bin/sh.
+  sed -i -E 's#:([^:]*sh)?$#:/sbin/nologin#' "$root/etc/passwd"
 }
 
 remove_keys() {

@@ -87,8 +87,9 @@ find_uki() {
   esac
 
   local pe
-  pe=$(number_at 60 4)
-  [ "$(text_at 0 2)$(text_at "$pe" 2)" = MZPE ] || fail "${uki#"$esp"/} is not a PE file"
+  if [ "$(text_at 0 2)" != MZ ] || ! pe=$(number_at 60 4) || [ "$(text_at "$pe" 2)" != PE ]; then
+    fail "${uki#"$esp"/} is not a PE file"
+  fi
   case $(number_at $((pe + 4)) 2) in
     34404) boot_file=EFI/BOOT/BOOTX64.EFI ;; # IMAGE_FILE_MACHINE_AMD64
     43620) boot_file=EFI/BOOT/BOOTAA64.EFI ;; # IMAGE_FILE_MACHINE_ARM64
