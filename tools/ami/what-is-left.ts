@@ -13,6 +13,13 @@ const OUTCOME_UNKNOWN: ReadonlySet<ToolCode> = new Set<ToolCode>([
   'ami.answer-incomplete',
 ]);
 
+/** After these, going on would fail in the same way. */
+const NOT_TO_RESUME: ReadonlySet<ToolCode> = new Set<ToolCode>([
+  'ami.image-changed',
+  'ami.snapshot-failed',
+  'ami.snapshot-gone',
+]);
+
 /**
  * Adds to an error's hint what stays in the account, and the commands that remove it or go on. A
  * state file that nothing belongs to is removed.
@@ -39,9 +46,12 @@ export async function withWhatIsLeft(
       error,
       `Nothing is left in the account; remove ${path} before you start again.`,
     );
+  const goOn = NOT_TO_RESUME.has(error.code)
+    ? ''
+    : 'the same command with --resume goes on with it; ';
   return withHint(
     error,
-    `${snapshotId} (${status}) stays in ${clients.region}: the same command with --resume goes on with it; ${removalOf(snapshotId, clients)} removes it, and then remove ${path}, too.`,
+    `${snapshotId} (${status}) stays in ${clients.region}: ${goOn}${removalOf(snapshotId, clients)} removes it, and then remove ${path}, too.`,
   );
 }
 

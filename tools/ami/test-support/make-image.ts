@@ -1,5 +1,5 @@
 import { randomFillSync } from 'node:crypto';
-import { closeSync, ftruncateSync, openSync, writeSync } from 'node:fs';
+import { closeSync, ftruncateSync, futimesSync, openSync, writeSync } from 'node:fs';
 
 const BLOCK_BYTES = 524_288;
 
@@ -25,6 +25,8 @@ export function makeImage(
     );
   }
   writeSync(file, Buffer.from([0x55, 0xaa]), 0, 2, 510);
+  // A time that can be set again exactly.
+  futimesSync(file, 1_700_000_000, 1_700_000_000);
   closeSync(file);
   return path;
 }
