@@ -21,6 +21,7 @@ interface BuildFlags {
   readonly allowSetuid: readonly string[];
   readonly allowDevice: readonly string[];
   readonly sourceRevision?: string;
+  readonly imageDigest?: boolean;
   readonly out: string;
 }
 
@@ -71,6 +72,7 @@ export function buildCommand(): Command {
     )
     .option('--allow-device <path>', 'allow this device file; may be repeated', list, [])
     .option('--source-revision <text>', 'what the image was built from, for the manifest')
+    .option('--image-digest', "put the raw image's SHA-256 into the manifest (takes a while)")
     .requiredOption('--out <dir>', 'folder for the image and what belongs to it')
     .addHelpText(
       'after',
@@ -112,6 +114,7 @@ async function runBuild(flags: BuildFlags): Promise<void> {
       version: flags.version,
       allowSetuid: flags.allowSetuid,
       allowDevice: flags.allowDevice,
+      withImageDigest: flags.imageDigest ?? false,
       out: flags.out,
       ...(stub === undefined ? {} : { stub }),
       ...(stubProfile === undefined ? {} : { stubProfile }),
@@ -126,7 +129,6 @@ async function runBuild(flags: BuildFlags): Promise<void> {
     const lines = [
       `${result.raw}`,
       `root hash  ${result.description.rootHash}`,
-      `image      ${result.imageDigest}`,
       ...[...result.pcrs].map(([pcr, value]) => `PCR${pcr}`.padEnd(11) + value),
     ];
     await writeOutput(undefined, `${lines.join('\n')}\n`);

@@ -57,6 +57,8 @@ export interface BuildOptions {
   readonly stubProfile?: StubProfileName;
   /** Revision of the source, for the manifest. */
   readonly sourceRevision?: string;
+  /** Put the raw image's SHA-256 into the manifest; it has to be read again for that. */
+  readonly withImageDigest?: boolean;
   /** Told what is being done. */
   readonly onProgress?: (step: string) => void;
 }
@@ -152,6 +154,7 @@ export async function buildImage(options: BuildOptions): Promise<BuildResult> {
       const measurements = await measureImage(uki, {
         ...{ name: options.name, version: options.version, rootHash, raw: at(image) },
         ...{ sourceRevision: options.sourceRevision, stubProfile: options.stubProfile },
+        withoutImageDigest: !(options.withImageDigest ?? false),
       });
       await writing(options.out, async () => {
         await writeFile(at('partitions.json'), formatPartitionDescription(description));

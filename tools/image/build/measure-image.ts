@@ -1,3 +1,4 @@
+import { encodeHex } from 'tee-verify/bytes';
 import type { Provenance } from 'tee-verify/manifest';
 import {
   formatAwsMeasurements,
@@ -19,6 +20,8 @@ export interface ImageNames {
   readonly rootHash: string;
   /** Path of the raw image. */
   readonly raw: string;
+  /** Leave the digest of the raw image out of the manifest, which then is not read again. */
+  readonly withoutImageDigest?: boolean;
   readonly sourceRevision: string | undefined;
   readonly stubProfile: StubProfileName | undefined;
   /** Of an image that was built before. Default: this program. */
@@ -35,7 +38,6 @@ export interface ImageMeasurements {
   readonly awsMeasurements: string;
   readonly pcrs: ReadonlyMap<number, string>;
   readonly events: readonly MeasuredEvent[];
-  readonly imageDigest: string;
   readonly notes: readonly string[];
 }
 
@@ -44,25 +46,20 @@ export interface ImageMeasurements {
  * machine until the image is signed. Throws `pe.*`, `uki.*`.
  */
 export async function measureImage(uki: string, names: ImageNames): Promise<ImageMeasurements> {
-  const [ukiFile, rawFile] = [await openFile(uki), await openFile(names.raw)];
+  const file = await openFile(uki);
   try {
-    const measurement = await measureUki(
-      [{ name: `${names.name}_${names.version}.efi`, source: ukiFile }],
-      {
-        createHasher: createNodeHasher,
-        runDigestJobs: runDigestJobsInParallel,
-        ...(names.stubProfile === undefined ? {} : { stubProfile: names.stubProfile }),
-        ...(names.secureBoot === undefined ? {} : { secureBoot: names.secureBoot }),
-      },
-    );
-    const whole = { algorithm: 'SHA-256' as const, pieces: [{ offset: 0, length: rawFile.size }] };
-    const [digest = new Uint8Array()] = await runDigestJobsInParallel(rawFile, [whole]);
-    const imageDigest = `sha256:${Buffer.from(digest).toString('hex')}`;
+    const image = { name: `${names.name}_${names.version}.efi`, source: file };
+    const measurement = await measureUki([image], {
+      createHasher: createNodeHasher,
+      runDigestJobs: runDigestJobsInParallel,
+      ...(names.stubProfile === undefined ? {} : { stubProfile: names.stubProfile }),
+      ...(names.secureBoot === undefined ? {} : { secureBoot: names.secureBoot }),
+    });
     const { stubVersion = 'a stub without version' } = measurement;
     const provenance: Provenance = {
       ...(names.sourceRevision === undefined ? {} : { sourceRevision: names.sourceRevision }),
       builder: names.builder ?? `tee-image ${packageJson.version}, ${stubVersion}`,
-      imageDigest,
+      ...(names.withoutImageDigest ? {} : { imageDigest: await digestOf(names.raw) }),
       verityRootHash: names.rootHash,
     };
     const manifest: MeasurementManifest & { provenance: Provenance } = {
@@ -76,11 +73,20 @@ export async function measureImage(uki: string, names: ImageNames): Promise<Imag
       awsMeasurements: formatAwsMeasurements(aws),
       pcrs: measurement.pcrs,
       events: measurement.events,
-      imageDigest,
       notes: measurement.notes,
     };
   } finally {
-    await ukiFile.close();
-    await rawFile.close();
+    await file.close();
+  }
+}
+
+async function digestOf(path: string): Promise<string> {
+  const file = await openFile(path);
+  try {
+    const whole = { algorithm: 'SHA-256' as const, pieces: [{ offset: 0, length: file.size }] };
+    const [digest = new Uint8Array()] = await runDigestJobsInParallel(file, [whole]);
+    return `sha256:${encodeHex(digest)}`;
+  } finally {
+    await file.close();
   }
 }
