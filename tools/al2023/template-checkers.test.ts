@@ -125,7 +125,7 @@ describe('the template checkers find what is wrong', () => {
       'every bucket',
     ],
     ['an effect that is none', 'Effect: Deny', 'Effect: Refuse', 'Allow or Deny'],
-    ['an operator that is none', 'ForAllValues:StringEquals', 'AllValues:StringEquals', 'operator'],
+    ['an operator that is none', 'StringEquals:', 'StringEqual:', 'unknown operator StringEqual'],
     ['a misspelt key', 'Sid: LookUp', 'SID: LookUp', 'unknown key SID'],
     ['an old policy version', "Version: '2012-10-17'", "Version: '2008-10-17'", 'version'],
     ['a resource policy without principal', "            Principal: '*'\n", '', 'Principal'],

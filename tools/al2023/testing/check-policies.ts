@@ -2,7 +2,7 @@ import { asText, isRecord } from './intrinsics.js';
 import type { Template } from './read-template.js';
 
 const STATEMENT_KEYS = ['Sid', 'Effect', 'Principal', 'Action', 'Resource', 'Condition'];
-const OPERATORS = ['StringEquals', 'StringLike', 'Bool', 'ArnLike', 'ForAllValues:StringEquals'];
+const OPERATORS = ['StringEquals', 'StringLike', 'Bool', 'ArnLike'];
 
 /**
  * IAM policies of roles and buckets: well formed, no wildcard in an allowed action, and no `*` as the
