@@ -1,7 +1,7 @@
 import { chmodSync, copyFileSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { runCommand } from './run-command.js';
+import { packInitrd } from './pack-initrd.js';
 
 /** What the guest runs: it prints its PCRs and its event log, and stops. */
 const INIT = `#!/bin/busybox sh
@@ -29,12 +29,7 @@ export function buildGuestInitrd(): Uint8Array {
     copyFileSync('/bin/busybox', join(root, 'bin/busybox'));
     writeFileSync(join(root, 'init'), INIT);
     chmodSync(join(root, 'init'), 0o755);
-    const list = ['.', 'bin', 'bin/busybox', 'proc', 'sys', 'dev', 'init'].join('\n');
-    const archive = runCommand('cpio', ['--quiet', '-o', '-H', 'newc', '--reproducible'], {
-      cwd: root,
-      input: new TextEncoder().encode(list),
-    });
-    return runCommand('gzip', ['-1n'], { input: archive });
+    return packInitrd(root);
   } finally {
     rmSync(root, { recursive: true });
   }
