@@ -29,6 +29,20 @@ export async function openFile(path: string): Promise<FileSource> {
   return spool(path, handle.createReadStream());
 }
 
+/** Opens files for as long as `work` takes. Throws `file.unreadable`. */
+export async function withFiles<T>(
+  paths: readonly string[],
+  work: (files: readonly FileSource[]) => Promise<T>,
+): Promise<T> {
+  const files: FileSource[] = [];
+  try {
+    for (const path of paths) files.push(await openFile(path));
+    return await work(files);
+  } finally {
+    for (const file of files) await file.close();
+  }
+}
+
 /** A whole small file, or standard input for `-`. Throws `file.unreadable`, `file.too-large`. */
 export async function readSmallFile(path: string, maxBytes: number): Promise<Uint8Array> {
   const name = path === '-' ? 'standard input' : path;

@@ -3,7 +3,7 @@ import { mkdir, rm, stat, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { StubProfileName } from 'tee-verify/measure';
 import { readInput } from '../../common/command-line.js';
-import { type FileSource, openFile } from '../../common/file-source.js';
+import { type FileSource, withFiles } from '../../common/file-source.js';
 import { ToolError } from '../../common/tool-error.js';
 import { ARCHITECTURES, type ImageArchitecture } from '../disk/architecture.js';
 import { encodeGpt } from '../disk/gpt.js';
@@ -204,17 +204,4 @@ function checkNames({ name, version, kernel, initrds, root, osRelease }: BuildOp
 async function bothOrNone<A, B>(first: Promise<A>, second: Promise<B>): Promise<[A, B]> {
   await Promise.allSettled([first, second]);
   return Promise.all([first, second]);
-}
-
-async function withFiles<T>(
-  paths: readonly string[],
-  work: (files: readonly FileSource[]) => Promise<T>,
-): Promise<T> {
-  const files: FileSource[] = [];
-  try {
-    for (const path of paths) files.push(await openFile(path));
-    return await work(files);
-  } finally {
-    for (const file of files) await file.close();
-  }
 }

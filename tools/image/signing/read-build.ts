@@ -1,7 +1,12 @@
 import { join } from 'node:path';
 import { parseManifest, type ReferenceManifest } from 'tee-verify/manifest';
 import type { ByteSource } from 'tee-verify/measure';
-import { createNodeHasher, openFile, readSmallFile } from '../../common/file-source.js';
+import {
+  createNodeHasher,
+  type FileSource,
+  openFile,
+  readSmallFile,
+} from '../../common/file-source.js';
 import { ToolError } from '../../common/tool-error.js';
 import { ARCHITECTURES } from '../disk/architecture.js';
 import {
@@ -41,32 +46,31 @@ export async function readBuild(folder: string): Promise<BuiltImage> {
   if (name === undefined || version === undefined || platform !== 'nitrotpm')
     invalid('a manifest as tee-image build writes it', 'another one');
   const [raw, uki] = [join(folder, partitions.image), join(folder, UNSIGNED)];
-  const [image, program] = [await openFile(raw), await openFile(uki)];
-  try {
+  await withFiles([raw, uki], async (files) => {
+    const [image, program] = files as [FileSource, FileSource];
     if (image.size !== partitions.sizeBytes)
       invalid(`${raw} of ${partitions.sizeBytes} bytes`, `${image.size}`);
-    const [{ offsetBytes, sizeBytes }] = partitions.partitions;
-    const { files, volumeId } = await readEsp(image, offsetBytes, sizeBytes);
-    const { bootPath } = ARCHITECTURES[partitions.architecture];
-    const [file] = files;
-    if (
-      file === undefined ||
-      files.length > 1 ||
-      file.path.toUpperCase() !== bootPath.toUpperCase()
-    )
-      invalid(
-        `${bootPath} alone in the system partition`,
-        files.map(({ path }) => path).join(', '),
-      );
-    if (volumeId !== partitions.espVolumeId)
-      invalid(`a system partition with the volume id ${partitions.espVolumeId}`, volumeId);
-    if (file.source.size !== program.size || (await hash(file.source)) !== (await hash(program)))
-      invalid(`${UNSIGNED} in the system partition`, 'another program');
-    return { raw, uki, partitions, manifest, name, version };
-  } finally {
-    await image.close();
-    await program.close();
-  }
+    await checkEsp(image, program, partitions);
+  });
+  return { raw, uki, partitions, manifest, name, version };
+}
+
+/** The system partition must hold exactly this program, where firmware looks for it. */
+async function checkEsp(
+  image: ByteSource,
+  program: ByteSource,
+  { partitions, architecture, espVolumeId }: PartitionDescription,
+): Promise<void> {
+  const [{ offsetBytes, sizeBytes }] = partitions;
+  const { files, volumeId } = await readEsp(image, offsetBytes, sizeBytes);
+  const { bootPath } = ARCHITECTURES[architecture];
+  const [file] = files;
+  if (file === undefined || files.length > 1 || file.path.toUpperCase() !== bootPath)
+    invalid(`${bootPath} alone in the system partition`, files.map(({ path }) => path).join(', '));
+  if (volumeId !== espVolumeId)
+    invalid(`a system partition with the volume id ${espVolumeId}`, volumeId);
+  if (file.source.size !== program.size || (await hash(file.source)) !== (await hash(program)))
+    invalid(`${UNSIGNED} in the system partition`, 'another program');
 }
 
 async function readText(path: string): Promise<string> {
