@@ -4,8 +4,8 @@ import type { ByteSource } from 'tee-verify/measure';
 import {
   createNodeHasher,
   type FileSource,
-  openFile,
   readSmallFile,
+  withFiles,
 } from '../../common/file-source.js';
 import { ToolError } from '../../common/tool-error.js';
 import { ARCHITECTURES } from '../disk/architecture.js';
