@@ -1,10 +1,10 @@
 import { isSignedManifest, verifySignedManifest } from 'tee-verify/manifest';
 import { readInput } from '../common/command-line.js';
+import { readManifestKeys } from '../common/manifest-keys.js';
 import { ToolError } from '../common/tool-error.js';
 import { type KeyPolicy, parseKeyPolicy } from './policy-document.js';
 
 const MAX_MANIFEST_BYTES = 2 * 1024 * 1024;
-const MAX_KEYS_BYTES = 262_144;
 const MAX_POLICY_BYTES = 1024 * 1024;
 
 /**
@@ -25,7 +25,7 @@ export async function readManifestFile(
       actual: isSigned ? 'none' : '--manifest-keys with one that is not signed',
     });
   if (keysPath === undefined) return bytes;
-  const keys = new TextDecoder().decode(await readInput(keysPath, MAX_KEYS_BYTES));
+  const keys = await readManifestKeys(keysPath);
   const nowMs = Date.now();
   try {
     const { payload } = await verifySignedManifest(text, keys, {
