@@ -73,6 +73,8 @@ async function verifySigned(
 ): Promise<SignedManifest> {
   const jws = typeof input === 'string' && isCompactJws(input) ? input : copyJws(toObject(input));
   const keys = structuredClone(manifestKeys);
-  const { verifySignedManifest } = await import('./verify-signed-manifest.js');
+  const { demandPlainRules, verifySignedManifest } = await import('./verify-signed-manifest.js');
+  // Before a copy that has lost a rule is believed.
+  demandPlainRules(manifestKeys);
   return verifySignedManifest(jws, keys, time);
 }

@@ -2,6 +2,7 @@ import { createPublicKey, verify as nodeVerify } from 'node:crypto';
 import { base64url, exportJWK, exportPKCS8, exportSPKI, generateKeyPair, type JWK } from 'jose';
 import { describe, expect, it } from 'vitest';
 import { createNitroPki } from '../../tools/simulator/nitro-pki.js';
+import { inspectAttestation } from '../inspect-attestation.js';
 import type { Code } from '../result/codes.js';
 import type { Signer } from '../result/signer.js';
 import { expectRejection, rejectionOf } from '../test-support/rejection.js';
@@ -200,7 +201,60 @@ describe('thresholds', () => {
   });
 
   it('more signatures than 16 are not looked at', async () => {
-    await refused(await signed(Array(17).fill(ann)), [ann.jwk], 'manifest.signature-invalid');
+    const sixteen = await signed(Array(16).fill(ann));
+    expect((await verify(sixteen, [ann.jwk])).manifest.name).toBe('signed image');
+    const json = JSON.parse(sixteen) as { payload: string; signatures: unknown[] };
+    const more = JSON.stringify({ ...json, signatures: [...json.signatures, json.signatures[0]] });
+    await refused(more, [ann.jwk], 'manifest.signature-invalid');
+    const added = await rejectionOf(signManifest(sixteen, ann.signer));
+    expectRejection(added, 'manifest.signature-invalid');
+  });
+
+  it('does not write what is too large to be read again', async () => {
+    const large = TEXT.replace('"version"', `${' '.repeat(900_000)}"version"`);
+    const compact = await signManifest(large, ann.signer);
+    expect((await verify(compact, [ann.jwk])).payload).toHaveLength(large.length);
+    const added = await rejectionOf(signManifest(compact, bob.signer));
+    expectRejection(added, 'manifest.malformed');
+  });
+
+  it.each<readonly [string, unknown]>([
+    ['undefined', { keys: [ann.jwk, bob.jwk], threshold: undefined }],
+    ['inherited', Object.assign(Object.create({ threshold: 2 }), { keys: [ann.jwk, bob.jwk] })],
+    [
+      'computed by a class',
+      new (class {
+        readonly keys = [ann.jwk, bob.jwk];
+        get threshold(): number {
+          return 2;
+        }
+      })(),
+    ],
+    [
+      'hidden',
+      Object.defineProperty({ keys: [ann.jwk, bob.jwk] }, 'threshold', {
+        value: 2,
+        enumerable: false,
+      }),
+    ],
+  ])('a threshold that is %s is not lost: TypeError', async (_, keys) => {
+    const one = await signManifest(TEXT, ann.signer);
+    await expect(verify(one, keys as ManifestKeys)).rejects.toThrow(TypeError);
+    const image = await inspectAttestation(Uint8Array.of(0x84), one, {
+      manifestKeys: keys as ManifestKeys,
+    }).catch((error: unknown) => error);
+    expect(image).toBeInstanceOf(TypeError);
+  });
+
+  it.each<readonly [string, string, RegExp]>([
+    ['a damaged block', ann.pem + bob.pem.replace('\nM', '\n!'), /damaged/],
+    [
+      'a private key beside a public one',
+      `${ann.pem}-----BEGIN EC PRIVATE KEY-----\nAAAA\n-----END EC PRIVATE KEY-----`,
+      /private/,
+    ],
+  ])('PEM with %s is a TypeError', async (_, pem, message) => {
+    await expect(verify(await signManifest(TEXT, ann.signer), pem)).rejects.toThrow(message);
   });
 });
 

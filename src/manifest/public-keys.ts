@@ -88,6 +88,10 @@ async function readPem(name: string, text: string): Promise<JWK[]> {
     throw new TypeError(
       `${name} given as text must be PEM with PUBLIC KEY blocks; certificates go into anchors`,
     );
+  if (blocks.length !== text.split('BEGIN PUBLIC KEY').length - 1)
+    throw new TypeError(`${name} holds a PUBLIC KEY block that is damaged`);
+  if (text.includes('PRIVATE KEY'))
+    throw new TypeError(`${name} must be public keys: a private one is among them`);
   const keys: JWK[] = [];
   for (const block of blocks) {
     const tried = await Promise.all(

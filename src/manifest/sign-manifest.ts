@@ -4,7 +4,7 @@ import type { Signer } from '../result/signer.js';
 import { parseJws } from './parse-jws.js';
 import { decodeText, type ManifestInput, parseManifest } from './parse-manifest.js';
 import { compactJws, type FlattenedJws, signJws } from './sign-jws.js';
-import { isSignedManifest } from './signed-manifest.js';
+import { isSignedManifest, MAX_SIGNATURES } from './signed-manifest.js';
 import { MANIFEST_TYP } from './verify-signed-manifest.js';
 
 /** What a signer says about the manifest besides signing it. */
@@ -40,6 +40,11 @@ export async function signManifest(
         actual: 'something else',
       });
     parseManifest(bytes);
+    if (signatures.length >= MAX_SIGNATURES)
+      throw new AttestationError('manifest.signature-invalid', {
+        expected: `at most ${MAX_SIGNATURES} signatures`,
+        actual: 'one more',
+      });
     return json(payload, [...signatures, await signJws(bytes, header, signer)]);
   }
   const bytes = manifestBytes(manifest);
@@ -60,13 +65,16 @@ function json(
   payload: string,
   signatures: readonly Pick<FlattenedJws, 'protected' | 'signature'>[],
 ): string {
-  return JSON.stringify({
+  const text = JSON.stringify({
     payload,
     signatures: signatures.map(({ protected: header, signature }) => ({
       protected: header,
       signature,
     })),
   });
+  // What nobody can read must not be found out by those who verify.
+  parseJws(text);
+  return text;
 }
 
 /** What limits the signature is critical (RFC 7515, 4.1.11): who does not know it must refuse. */

@@ -1,16 +1,20 @@
-import { decodeProtectedHeader, flattenedVerify, type JWK } from 'jose';
+import { decodeProtectedHeader, flattenedVerify } from 'jose';
 import type { Bytes } from '../bytes/bytes.js';
 import { AttestationError } from '../result/attestation-error.js';
 import type { CodeFacts } from '../result/codes.js';
 import type { ManifestTrustSource } from '../result/manifest-report.js';
 import { SIGNED_MANIFEST_CODES } from '../result/signed-manifest-codes.js';
 import type { VerificationTime } from '../result/verification-time.js';
+import { resolveTrustAnchors } from '../x509/trust-anchors.js';
+import { demandPlainRules, readSigners } from './manifest-rules.js';
 import { type JwsSignature, parseJws } from './parse-jws.js';
 import { parseManifest } from './parse-manifest.js';
 import { jwsAlgorithm, type PublicKey, readPublicKeys } from './public-keys.js';
 import type { ReferenceManifest } from './reference-manifest.js';
-import type { ManifestKey, ManifestKeys, ManifestSigners } from './signed-manifest.js';
+import type { ManifestKeys, ManifestSigners } from './signed-manifest.js';
 import { type CertifiedKey, verifySignerChain } from './signer-chain.js';
+
+export { demandPlainRules };
 
 /** `typ` of the JWS header, so that no token made for another purpose passes as a manifest. */
 export const MANIFEST_TYP = 'tee-manifest+jws';
@@ -34,7 +38,6 @@ interface Counted {
   readonly limits: Limits;
 }
 
-const MAX_THRESHOLD = 16;
 const LIMITS = ['nbf', 'exp', 'manifest_version'] as const;
 
 /**
@@ -52,7 +55,10 @@ export async function verifySignedManifest(
   manifestKeys: ManifestKeys,
   time: VerificationTime = clock(),
 ): Promise<SignedManifest> {
+  demandPlainRules(manifestKeys);
   const signers = readSigners(manifestKeys);
+  // A root that cannot be read is a mistake, whoever signed.
+  if (signers.anchors !== undefined) resolveTrustAnchors(signers.anchors);
   const keys = signers.keys.length === 0 ? [] : await readPublicKeys('manifestKeys', signers.keys);
   const { threshold } = signers;
   if (signers.anchors === undefined && new Set(keys.map((key) => key.thumbprint)).size < threshold)
@@ -221,35 +227,6 @@ function trustOf(counted: readonly Counted[]): ManifestTrustSource {
     ...(from.length > 0 && { notBeforeMs: Math.max(...from) }),
     ...(until.length > 0 && { notAfterMs: Math.min(...until) }),
   };
-}
-
-interface Rules {
-  readonly keys: readonly ManifestKey[];
-  readonly anchors: ManifestSigners['anchors'];
-  readonly threshold: number;
-  readonly minVersion: number | undefined;
-}
-
-const KNOWN: readonly string[] = ['keys', 'anchors', 'threshold', 'minVersion'];
-
-/** A misspelled rule must not be ignored: TypeError. */
-function readSigners(manifestKeys: ManifestKeys): Rules {
-  const isList = Array.isArray(manifestKeys) || typeof manifestKeys === 'string';
-  const given = (isList ? { keys: manifestKeys } : manifestKeys) as ManifestSigners;
-  if (typeof given !== 'object' || given === null)
-    throw new TypeError('manifestKeys must be keys, PEM text, or rules');
-  const unknown = Object.keys(given).find((key) => !KNOWN.includes(key));
-  if (unknown !== undefined)
-    throw new TypeError(`manifestKeys: unknown ${unknown}; known are ${KNOWN.join(', ')}`);
-  const { keys, anchors, threshold = 1, minVersion } = given;
-  const list = keys === undefined ? [] : Array.isArray(keys) ? keys : [keys as JWK | string];
-  if (keys === undefined ? anchors === undefined : list.length === 0)
-    throw new TypeError('manifestKeys must hold at least one key or anchor');
-  if (!Number.isInteger(threshold) || threshold < 1 || threshold > MAX_THRESHOLD)
-    throw new TypeError(`threshold must be a whole number of 1 to ${MAX_THRESHOLD}`);
-  if (minVersion !== undefined && (!Number.isSafeInteger(minVersion) || minVersion < 0))
-    throw new TypeError('minVersion must be a whole number, 0 or more');
-  return { keys: list as readonly ManifestKey[], anchors, threshold, minVersion };
 }
 
 function clock(): VerificationTime {
