@@ -1,10 +1,14 @@
 import { InvalidArgumentError } from 'commander';
 
-/** An RFC 3339 time of the command line. */
+const TIME = /^(\d{4})-(\d\d)-(\d\d)T\d\d:\d\d:\d\d(\.\d+)?(Z|[+-]\d\d:\d\d)$/;
+
+/** An RFC 3339 time of the command line, from 1970 on: nothing signs or verifies before. */
 export function parseTime(text: string): Date {
-  const isTime = /^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?(Z|[+-]\d\d:\d\d)$/.test(text);
-  const date = new Date(isTime ? text : Number.NaN);
-  if (Number.isNaN(date.getTime()))
+  const [, year, month, day] = (TIME.exec(text) ?? []).map(Number);
+  // `Date` alone takes 30 February for 2 March: an end that moves is no end.
+  const lastDay = new Date(Date.UTC(year ?? Number.NaN, month ?? 0, 0)).getUTCDate();
+  const date = new Date((day ?? Number.NaN) <= lastDay ? text : Number.NaN);
+  if (!(date.getTime() >= 0))
     throw new InvalidArgumentError('Expected a time such as 2026-12-31T00:00:00Z.');
   return date;
 }

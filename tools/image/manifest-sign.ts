@@ -1,3 +1,4 @@
+import { X509Certificate } from 'node:crypto';
 import { Command } from 'commander';
 import { type Signer, signManifest } from 'tee-verify/manifest';
 import { readInput, writeOutput } from '../common/command-line.js';
@@ -7,6 +8,7 @@ import { parseTime, parseWhole } from './manifest-options.js';
 
 const MAX_MANIFEST_BYTES = 2 * 1024 * 1024;
 const MAX_PEM_BYTES = 65_536;
+const CERTIFICATE = /-----BEGIN CERTIFICATE-----[A-Za-z0-9+/=\s]+?-----END CERTIFICATE-----/g;
 
 interface Flags {
   readonly key?: string;
@@ -31,7 +33,7 @@ export function manifestSignCommand(): Command {
     )
     .option('--kms-key <id>', 'or an AWS KMS key for SIGN_VERIFY: id, ARN or alias')
     .option('--key-id <kid>', 'name of the key in the signature (default: its thumbprint)')
-    .option('--certificates <pem>', 'certificates of the key, leaf first, to send along')
+    .option('--certificates <pem>', 'certificates of the key (P-384), leaf first, to send along')
     .option(
       '--manifest-version <n>',
       'grows with every manifest, so that old ones can be refused',
@@ -62,10 +64,8 @@ Exit status: 0 signed, 1 a manifest or key that cannot be used, 2 usage or unrea
 }
 
 async function runSign(path: string, flags: Flags): Promise<void> {
-  if (path === '-' && flags.key === '-')
-    throw new ToolError('usage.option-conflict', {
-      actual: 'manifest and key both from standard input',
-    });
+  if ([path, flags.key, flags.certificates].filter((one) => one === '-').length > 1)
+    throw new ToolError('usage.option-conflict', { actual: '- more than once' });
   if (flags.notBefore && flags.notAfter && flags.notBefore >= flags.notAfter)
     throw new ToolError('usage.option-conflict', { actual: '--not-before after --not-after' });
   const signer = await readSigner(flags);
@@ -88,7 +88,33 @@ async function readSigner({ key, kmsKey, keyId, certificates: path }: Flags): Pr
     });
   const certificates =
     path === undefined ? undefined : new TextDecoder().decode(await readInput(path, MAX_PEM_BYTES));
-  return key !== undefined
-    ? readSigningKey(key, { keyId, certificates })
-    : createKmsSigner(kmsKey as string, { keyId, certificates });
+  const signer =
+    key !== undefined
+      ? await readSigningKey(key, { keyId })
+      : await createKmsSigner(kmsKey as string, { keyId });
+  return certificates === undefined
+    ? signer
+    : { ...signer, certificates: readCertificates(certificates, signer) };
+}
+
+/** Base64 of DER, leaf first. Nobody could verify with certificates of another key. */
+function readCertificates(pem: string, { publicJwk }: Signer): readonly string[] {
+  const unusable = (actual: string, cause?: unknown): ToolError =>
+    new ToolError('usage.option-invalid', {
+      expected: 'as --certificates, PEM with the certificate of the P-384 key first',
+      actual,
+      cause,
+    });
+  const blocks = pem.match(CERTIFICATE);
+  if (blocks === null) throw unusable('no CERTIFICATE block');
+  try {
+    const certificates = blocks.map((block) => new X509Certificate(block));
+    const key = certificates[0]?.publicKey.export({ format: 'jwk' });
+    if (key?.crv !== 'P-384') throw unusable(`a key on ${key?.crv ?? key?.kty}`);
+    if (key.x !== publicJwk?.x || key.y !== publicJwk?.y)
+      throw unusable('a certificate of another key first');
+    return certificates.map(({ raw }) => raw.toString('base64'));
+  } catch (cause) {
+    throw cause instanceof ToolError ? cause : unusable('a certificate that cannot be read', cause);
+  }
 }

@@ -1,8 +1,9 @@
 import { createHash } from 'node:crypto';
 import { Command } from 'commander';
-import { type ManifestKey, verifySignedManifest } from 'tee-verify/manifest';
+import { verifySignedManifest } from 'tee-verify/manifest';
 import { printable } from 'tee-verify/measure';
 import { readInput, writeOutput } from '../common/command-line.js';
+import { readManifestKeys } from '../common/manifest-keys.js';
 import { ToolError } from '../common/tool-error.js';
 import { parseTime, parseWhole } from './manifest-options.js';
 
@@ -51,7 +52,9 @@ async function runVerify(path: string, flags: Flags): Promise<void> {
       expected: '--keys or --anchor',
       actual: 'neither',
     });
-  const keys = (await Promise.all(files.map((file) => readKeys(file)))).flat();
+  if ([path, ...files, ...anchorFiles].filter((one) => one === '-').length > 1)
+    throw new ToolError('usage.option-conflict', { actual: '- more than once' });
+  const keys = (await Promise.all(files.map((file) => readManifestKeys(file)))).flat();
   const anchors = await Promise.all(anchorFiles.map((file) => readText(file)));
   const input = await readText(path, MAX_MANIFEST_BYTES);
   const nowMs = (at ?? new Date()).getTime();
@@ -96,26 +99,12 @@ async function runVerify(path: string, flags: Flags): Promise<void> {
   );
 }
 
-async function readKeys(path: string): Promise<readonly ManifestKey[]> {
-  const text = await readText(path);
-  if (text.includes('-----BEGIN')) return [text];
-  try {
-    const json = JSON.parse(text) as { keys?: unknown };
-    if (Array.isArray(json)) return json as ManifestKey[];
-    return Array.isArray(json.keys) ? (json.keys as ManifestKey[]) : [json as ManifestKey];
-  } catch (cause) {
-    throw new ToolError('usage.option-invalid', {
-      expected: 'a JWK, a JWK set or PEM',
-      actual: path,
-      cause,
-    });
-  }
-}
-
 async function readText(path: string, maxBytes: number = MAX_KEYS_BYTES): Promise<string> {
   return new TextDecoder().decode(await readInput(path, maxBytes));
 }
 
+/** A signer may name an end that no calendar has. */
 function iso(milliseconds: number): string {
-  return new Date(milliseconds).toISOString();
+  const date = new Date(milliseconds);
+  return Number.isNaN(date.getTime()) ? `${milliseconds / 1000} s since 1970` : date.toISOString();
 }
