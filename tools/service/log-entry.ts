@@ -13,6 +13,6 @@ export interface LogEntry {
   readonly code?: string;
   /** An audience of the policies: never what the client wrote. */
   readonly audience?: string;
-  /** Of a failure of our own: the message of the error. */
+  /** Why an answer is 500 or more: the message of the error and of its cause. */
   readonly error?: string;
 }

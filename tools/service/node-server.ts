@@ -83,7 +83,7 @@ async function answer(
     method,
     url,
     contentType: incoming.headers['content-type'] ?? '',
-    read: (maxBytes) => readBody(incoming, maxBytes),
+    read: (maxBytes, signal) => readBody(incoming, maxBytes, signal),
     request: () =>
       new Request(new URL(url, 'http://localhost'), { method, headers: pick(incoming.headers) }),
   });
@@ -93,11 +93,19 @@ async function answer(
   outgoing.writeHead(status, headers).end(method === 'HEAD' ? undefined : body);
 }
 
-async function readBody(incoming: IncomingMessage, maxBytes: number): Promise<Uint8Array> {
+async function readBody(
+  incoming: IncomingMessage,
+  maxBytes: number,
+  signal: AbortSignal,
+): Promise<Uint8Array> {
   if (Number(incoming.headers['content-length'] ?? 0) > maxBytes) throw tooLarge(maxBytes);
   return new Promise((resolve, reject) => {
     const chunks: Uint8Array[] = [];
     let length = 0;
+    signal.addEventListener('abort', () => {
+      chunks.length = 0;
+      incoming.pause();
+    });
     incoming.on('data', (chunk: Uint8Array) => {
       length += chunk.length;
       if (length > maxBytes) {

@@ -49,6 +49,15 @@ export function problemOf(error: unknown): Problem | undefined {
   return { status, code, title, hint, ...(status === 503 && { retryAfterSeconds: 1 }) };
 }
 
+/** For the log alone: what happened, and why. */
+export function reasonOf(error: unknown): string {
+  if (!(error instanceof Error)) return String(error);
+  const { message, cause } = error;
+  return cause instanceof Error && !message.includes(cause.message)
+    ? `${message}: ${cause.message}`
+    : message;
+}
+
 /** What evidence was rejected for. A manifest that is no good is our fault, not the attester's. */
 export function rejection(report: {
   readonly code?: string;

@@ -18,10 +18,11 @@ export interface VerificationRequest {
 export async function readVerificationRequest(
   exchange: Exchange,
   maxBytes: number,
+  signal: AbortSignal,
 ): Promise<VerificationRequest> {
   if (!/^application\/json\s*(;|$)/i.test(exchange.contentType))
     throw new ToolError('service.media-type', { expected: 'application/json' });
-  const bytes = await exchange.read(maxBytes);
+  const bytes = await untilAborted(exchange.read(maxBytes, signal), signal);
   let json: unknown;
   try {
     json = JSON.parse(new TextDecoder('utf-8', { fatal: true }).decode(bytes));
@@ -56,10 +57,15 @@ function textOf(evidence: unknown): string {
  * Reads the body of a Web request. Throws `service.body-too-large` as soon as it is too much, and
  * `service.body-invalid` when it breaks off.
  */
-export async function readWebBody(request: Request, maxBytes: number): Promise<Uint8Array> {
+export async function readWebBody(
+  request: Request,
+  maxBytes: number,
+  signal: AbortSignal,
+): Promise<Uint8Array> {
   if (Number(request.headers.get('content-length') ?? 0) > maxBytes) throw tooLarge(maxBytes);
   if (request.body === null) return new Uint8Array(0);
   const reader = request.body.getReader();
+  signal.addEventListener('abort', () => reader.cancel().catch(() => undefined), { once: true });
   const chunks: Uint8Array[] = [];
   let length = 0;
   try {
@@ -75,6 +81,16 @@ export async function readWebBody(request: Request, maxBytes: number): Promise<U
     if (cause instanceof ToolError) throw cause;
     throw new ToolError('service.body-invalid', { expected: 'a whole body', cause });
   }
+}
+
+/** A body that stops coming may never end: without this, whoever sends it keeps its place forever. */
+async function untilAborted<T>(work: Promise<T>, signal: AbortSignal): Promise<T> {
+  const aborted = new Promise<never>((_, reject) => {
+    signal.addEventListener('abort', () => reject(new ToolError('service.timeout')), {
+      once: true,
+    });
+  });
+  return Promise.race([work, aborted]);
 }
 
 /** The error for a body beyond the limit. */

@@ -1,14 +1,9 @@
 import { randomBytes } from 'node:crypto';
 import { availableParallelism } from 'node:os';
 import { Command, InvalidArgumentError, Option } from 'commander';
-import type { ManifestKeys } from 'tee-verify';
+import { AttestationError, type ManifestKeys, verifyAttestation } from 'tee-verify';
 import { decodeHex } from 'tee-verify/bytes';
-import {
-  isSignedManifest,
-  parseManifest,
-  type Signer,
-  verifySignedManifest,
-} from 'tee-verify/manifest';
+import { isSignedManifest, type Signer } from 'tee-verify/manifest';
 import { createVerifierPool, type VerifierPool } from 'tee-verify/node';
 import {
   type ChallengeStore,
@@ -107,21 +102,22 @@ export function serveCommand(): Command {
 }
 
 async function serve(flags: Flags): Promise<void> {
+  checkStandardInput(flags);
   const signer = await readSigner(flags);
   const manifestKeys =
     flags.manifestKeys === undefined ? undefined : await readManifestKeys(flags.manifestKeys);
+  const trustAnchors =
+    flags.trustAnchor === undefined
+      ? undefined
+      : await Promise.all(flags.trustAnchor.map(readText));
   const policies = await Promise.all(
     flags.policy.map(({ audience, path }) =>
-      readPolicy(audience, path, manifestKeys, flags.requireQuote === true),
+      readPolicy(audience, path, { manifestKeys, trustAnchors }, flags.requireQuote === true),
     ),
   );
   if (new Set(policies.map(({ audience }) => audience)).size !== policies.length)
     throw new ToolError('usage.option-conflict', { actual: 'two policies for one audience' });
   const key = await readChallengeKey(flags);
-  const trustAnchors =
-    flags.trustAnchor === undefined
-      ? undefined
-      : await Promise.all(flags.trustAnchor.map(readText));
 
   const store: ChallengeStore & Partial<Pick<RedisChallengeStore, 'close'>> =
     flags.redis === undefined ? createMemoryChallengeStore() : await openRedis(flags.redis);
@@ -157,6 +153,14 @@ async function serve(flags: Flags): Promise<void> {
   }
 }
 
+/** Standard input can be read once. */
+function checkStandardInput(flags: Flags): void {
+  const { signingKey, challengeKey, manifestKeys, policy, trustAnchor = [] } = flags;
+  const files = [signingKey, challengeKey, manifestKeys, ...policy.map(({ path }) => path)];
+  if ([...files, ...trustAnchor].filter((path) => path === '-').length > 1)
+    throw new ToolError('usage.option-conflict', { actual: '- more than once' });
+}
+
 async function openRedis(url: string): Promise<RedisChallengeStore> {
   const { createRedisChallengeStore } = await import('./redis-challenge-store.js');
   try {
@@ -180,11 +184,22 @@ async function readSigner({ signingKey, kmsKey, keyId }: Flags): Promise<Signer>
     : createKmsSigner(kmsKey as string, { keyId });
 }
 
-/** Reads a manifest at once, so that a bad one stops the start and not every request. */
+interface Trust {
+  readonly manifestKeys: ManifestKeys | undefined;
+  readonly trustAnchors: readonly string[] | undefined;
+}
+
+/** The first byte of a document: as evidence it gets as far as the manifest, and no further. */
+const NO_DOCUMENT = [0x84] as const;
+
+/**
+ * Reads a manifest and tries it as every request will, so that one that is no good (unreadable,
+ * badly signed, incomplete) stops the start.
+ */
 async function readPolicy(
   audience: string,
   path: string,
-  manifestKeys: ManifestKeys | undefined,
+  { manifestKeys, trustAnchors }: Trust,
   requireQuote: boolean,
 ): Promise<VerifierPolicy> {
   const manifest = await readText(path);
@@ -193,12 +208,14 @@ async function readPolicy(
       expected: '--manifest-keys for a signed manifest',
       actual: path,
     });
-  if (manifestKeys === undefined) parseManifest(manifest);
-  else
-    await verifySignedManifest(manifest, manifestKeys).catch((cause: unknown) => {
-      if (!(cause instanceof TypeError)) throw cause;
+  await verifyAttestation(Uint8Array.from(NO_DOCUMENT), manifest, {
+    ...(manifestKeys !== undefined && { manifestKeys }),
+    ...(trustAnchors !== undefined && { trustAnchors }),
+  }).catch((cause: unknown) => {
+    if (cause instanceof TypeError)
       throw new ToolError('usage.option-invalid', { actual: cause.message, cause });
-    });
+    if (!(cause instanceof AttestationError) || cause.step === 'manifest') throw cause;
+  });
   return {
     audience,
     manifest,
@@ -209,7 +226,8 @@ async function readPolicy(
 
 async function readManifestKeys(path: string): Promise<ManifestKeys> {
   const text = await readText(path);
-  if (text.includes('-----BEGIN PUBLIC KEY-----')) return text;
+  // PEM only by how it starts: rules in JSON may hold PEM, and their threshold must not be lost.
+  if (!/^\s*[[{]/.test(text) && text.includes('-----BEGIN PUBLIC KEY-----')) return text;
   try {
     const json: unknown = JSON.parse(text);
     const isKey = typeof json === 'object' && json !== null && 'kty' in json;
@@ -236,8 +254,10 @@ async function readChallengeKey({ challengeKey, redis }: Flags): Promise<Uint8Ar
   const key = decodeHex((await readText(challengeKey)).trim());
   if (key === undefined || key.length < 32)
     throw new ToolError('key.unusable', {
-      expected: 'at least 64 hex digits (openssl rand -hex 32)',
-      actual: challengeKey,
+      expected: 'at least 64 hex digits as --challenge-key',
+      actual:
+        challengeKey === '-' ? 'something else on standard input' : `those of ${challengeKey}`,
+      hint: 'Make one: openssl rand -hex 32 > challenge-key.txt.',
     });
   return key;
 }

@@ -3,9 +3,10 @@ import { decodeHex, encodeHex } from 'tee-verify/bytes';
 import { issueResult } from 'tee-verify/result';
 import { ToolError } from '../common/tool-error.js';
 import type { Answer, Exchange } from './exchange.js';
+import { demandKnownOptions } from './known-options.js';
 import { Metrics } from './metrics.js';
 import { openApiDocument } from './openapi.js';
-import { type Problem, problemOf, rejection } from './problem.js';
+import { type Problem, problemOf, reasonOf, rejection } from './problem.js';
 import { readVerificationRequest, readWebBody } from './read-body.js';
 import { ROUTES, type Route } from './routes.js';
 import type {
@@ -18,6 +19,7 @@ const DEFAULT_MAX_BODY_BYTES = 1_572_864;
 const DEFAULT_TIMEOUT_MS = 10_000;
 const DEFAULT_MAX_CONCURRENT = 256;
 const READY_TIMEOUT_MS = 2000;
+const MAX_AUDIENCE_CHARACTERS = 1024;
 const JSON_TYPE = 'application/json';
 const PROBLEM_TYPE = 'application/problem+json';
 
@@ -52,12 +54,20 @@ class Verifier {
   constructor(options: VerifierHandlerOptions) {
     this.#options = { ...options };
     const { policies, signer, otherPublicKeys = [] } = options;
+    demandKnownOptions(options);
     this.#policies = new Map(policies.map((policy) => [policy.audience, { ...policy }]));
     if (policies.length === 0 || this.#policies.size !== policies.length)
       throw new TypeError('policies must be one or more, each for another audience');
     for (const { audience, manifest } of policies)
-      if (typeof audience !== 'string' || audience === '' || manifest === undefined)
-        throw new TypeError('a policy has an audience and a manifest');
+      if (
+        typeof audience !== 'string' ||
+        audience === '' ||
+        audience.length > MAX_AUDIENCE_CHARACTERS ||
+        manifest === undefined
+      )
+        throw new TypeError(
+          `a policy has an audience (1 to ${MAX_AUDIENCE_CHARACTERS} characters) and a manifest`,
+        );
     this.#maxBodyBytes = positive('maxBodyBytes', options.maxBodyBytes ?? DEFAULT_MAX_BODY_BYTES);
     this.#timeoutMs = positive('timeoutMs', options.timeoutMs ?? DEFAULT_TIMEOUT_MS);
     this.#maxConcurrent = positive(
@@ -92,16 +102,21 @@ class Verifier {
   async #handle(exchange: Exchange): Promise<Answer> {
     const startedMs = performance.now();
     const requestId = globalThis.crypto.randomUUID();
-    const { pathname, searchParams } = new URL(exchange.url, 'http://localhost');
+    const url = urlOf(exchange.url);
+    const pathname = url?.pathname ?? '';
     const route = Object.hasOwn(ROUTES, pathname) ? (pathname as Route) : undefined;
     let outcome: Outcome;
-    let failure: unknown;
+    let failed = false;
+    let reason: string | undefined;
     try {
-      outcome = await this.#answer(exchange, route, searchParams, startedMs);
+      outcome = await this.#answer(exchange, route, url?.searchParams, startedMs);
     } catch (error) {
-      const problem = problemOf(error) ?? problemOf(new ToolError('service.internal'));
-      if (problemOf(error) === undefined) failure = error;
-      outcome = problemOutcome(problem as Problem);
+      const problem = problemOf(error);
+      failed = problem === undefined;
+      outcome = problemOutcome(
+        problem ?? (problemOf(new ToolError('service.internal')) as Problem),
+      );
+      if (outcome.answer.status >= 500) reason = reasonOf(error);
     }
     const { answer, code, audience } = outcome;
     const { status } = answer;
@@ -109,8 +124,8 @@ class Verifier {
     this.#metrics.request(route ?? 'other', status);
     this.#options.log?.({
       time: new Date().toISOString(),
-      level: failure !== undefined ? 'error' : status >= 500 ? 'warn' : 'info',
-      event: failure === undefined ? 'request' : 'failure',
+      level: failed ? 'error' : status >= 500 ? 'warn' : 'info',
+      event: failed ? 'failure' : 'request',
       requestId,
       method: METHODS.has(exchange.method) ? exchange.method : 'other',
       route: route ?? 'other',
@@ -118,9 +133,7 @@ class Verifier {
       durationMs: Math.round((performance.now() - startedMs) * 1000) / 1000,
       ...(code !== undefined && { code }),
       ...(audience !== undefined && { audience }),
-      ...(failure !== undefined && {
-        error: failure instanceof Error ? failure.message : String(failure),
-      }),
+      ...(reason !== undefined && { error: reason }),
     });
     return answer;
   }
@@ -128,7 +141,7 @@ class Verifier {
   async #answer(
     exchange: Exchange,
     route: Route | undefined,
-    query: URLSearchParams,
+    query: URLSearchParams | undefined,
     startedMs: number,
   ): Promise<Outcome> {
     if (route === undefined) throw new ToolError('service.not-found');
@@ -154,15 +167,19 @@ class Verifier {
     const waitSeconds = await this.#options.rateLimit?.(exchange.request(), route);
     if (waitSeconds !== undefined) {
       const problem = problemOf(new ToolError('service.rate-limited')) as Problem;
-      return problemOutcome({ ...problem, retryAfterSeconds: Math.ceil(waitSeconds) });
+      return problemOutcome({ ...problem, retryAfterSeconds: wholeSeconds(waitSeconds) });
     }
-    if (route === '/v1/challenge') return this.#challenge(query.get('audience') ?? undefined);
+    if (route === '/v1/challenge') return this.#challenge(query?.get('audience') ?? undefined);
     if (this.#metrics.inFlight >= this.#maxConcurrent) throw new ToolError('service.overloaded');
     this.#metrics.inFlight++;
-    const work = this.#result(exchange, startedMs).finally(() => {
+    const giveUp = new AbortController();
+    const work = this.#result(exchange, startedMs, giveUp.signal).finally(() => {
       this.#metrics.inFlight--;
     });
-    return withTimeout(work, this.#timeoutMs, () => new ToolError('service.timeout'));
+    return withTimeout(work, this.#timeoutMs, () => {
+      giveUp.abort();
+      return new ToolError('service.timeout');
+    });
   }
 
   async #ready(): Promise<Outcome> {
@@ -205,8 +222,8 @@ class Verifier {
   }
 
   /** Evidence in, result out. The challenge is used up before anything expensive is done. */
-  async #result(exchange: Exchange, startedMs: number): Promise<Outcome> {
-    const given = await readVerificationRequest(exchange, this.#maxBodyBytes);
+  async #result(exchange: Exchange, startedMs: number, signal: AbortSignal): Promise<Outcome> {
+    const given = await readVerificationRequest(exchange, this.#maxBodyBytes, signal);
     const { audience, manifest, manifestKeys, requireQuote } = this.#policy(given.audience);
     const { challenges, signer, issuer, resultLifetimeSeconds } = this.#options;
     const done = (code: string): void =>
@@ -252,12 +269,20 @@ function problemOutcome({ retryAfterSeconds, ...problem }: Problem): Outcome {
   return { answer, code };
 }
 
+function urlOf(text: string): URL | undefined {
+  try {
+    return new URL(text, 'http://localhost');
+  } catch {
+    return undefined;
+  }
+}
+
 function exchangeOf(request: Request): Exchange {
   return {
     method: request.method,
     url: request.url,
     contentType: request.headers.get('content-type') ?? '',
-    read: (maxBytes) => readWebBody(request, maxBytes),
+    read: (maxBytes, signal) => readWebBody(request, maxBytes, signal),
     request: () => request,
   };
 }
@@ -276,6 +301,11 @@ async function withTimeout<T>(work: Promise<T>, ms: number, error: () => Error):
   } finally {
     clearTimeout(timer);
   }
+}
+
+/** Retry-After takes nothing else; a limit that says something odd still limits. */
+function wholeSeconds(seconds: number): number {
+  return Number.isFinite(seconds) && seconds > 0 ? Math.ceil(seconds) : 1;
 }
 
 function positive(name: string, value: number): number {
