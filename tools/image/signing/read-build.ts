@@ -1,6 +1,6 @@
 import { join } from 'node:path';
 import { parseManifest, type ReferenceManifest } from 'tee-verify/manifest';
-import type { ByteSource } from 'tee-verify/measure';
+import type { ByteSource, StubProfileName } from 'tee-verify/measure';
 import {
   createNodeHasher,
   type FileSource,
@@ -8,12 +8,13 @@ import {
   withFiles,
 } from '../../common/file-source.js';
 import { ToolError } from '../../common/tool-error.js';
-import { ARCHITECTURES } from '../disk/architecture.js';
 import {
   type PartitionDescription,
   parsePartitionDescription,
 } from '../disk/partition-description.js';
 import { readEsp } from '../disk/read-esp.js';
+import { readRawImage } from '../disk/read-raw-image.js';
+import { verifyImage } from '../verify/verify-image.js';
 
 /** The UKI as a build leaves it. */
 export const UNSIGNED = 'unsigned.efi';
@@ -35,42 +36,54 @@ const MAX_TEXT_BYTES = 1024 * 1024;
 const CHUNK_BYTES = 1024 * 1024;
 
 /**
- * Reads the output folder of a build; its EFI system partition must hold exactly unsigned.efi.
- * Throws `file.unreadable`, `partitions.malformed`, `manifest.malformed`, `esp.*`,
- * `secure-boot.image-invalid`.
+ * Reads the output folder of a build, and signs nothing off that `tee-image verify` would refuse: the
+ * image must be what its manifest says, and start exactly unsigned.efi. Throws `file.unreadable`,
+ * `partitions.malformed`, `manifest.malformed`, `secure-boot.image-invalid`.
  */
-export async function readBuild(folder: string): Promise<BuiltImage> {
+export async function readBuild(
+  folder: string,
+  stubProfile: StubProfileName | undefined,
+): Promise<BuiltImage> {
   const partitions = parsePartitionDescription(await readText(join(folder, 'partitions.json')));
   const manifest = parseManifest(await readText(join(folder, 'manifest.json')));
-  const { name, imageVersion: version, platform } = manifest;
-  if (name === undefined || version === undefined || platform !== 'nitrotpm')
+  const { name, imageVersion: version } = manifest;
+  if (name === undefined || version === undefined)
     invalid('a manifest as tee-image build writes it', 'another one');
   const [raw, uki] = [join(folder, partitions.image), join(folder, UNSIGNED)];
   await withFiles([raw, uki], async (files) => {
     const [image, program] = files as [FileSource, FileSource];
-    if (image.size !== partitions.sizeBytes)
-      invalid(`${raw} of ${partitions.sizeBytes} bytes`, `${image.size}`);
+    const { checks } = await verifyImage(image, {
+      manifest,
+      ...(stubProfile === undefined ? {} : { stubProfile }),
+    });
+    const failed = checks.find(({ result }) => result !== 'passed');
+    if (failed !== undefined)
+      invalid(`tee-image verify to accept ${raw}`, `${failed.check}: ${failed.detail}`);
     await checkEsp(image, program, partitions);
   });
   return { raw, uki, partitions, manifest, name, version };
 }
 
-/** The system partition must hold exactly this program, where firmware looks for it. */
+/** The description must be of this image, and unsigned.efi what it starts. */
 async function checkEsp(
   image: ByteSource,
   program: ByteSource,
-  { partitions, architecture, espVolumeId }: PartitionDescription,
+  { partitions, espVolumeId }: PartitionDescription,
 ): Promise<void> {
+  const { esp } = await readRawImage(image);
   const [{ offsetBytes, sizeBytes }] = partitions;
-  const { files, volumeId } = await readEsp(image, offsetBytes, sizeBytes);
-  const { bootPath } = ARCHITECTURES[architecture];
-  const [file] = files;
-  if (file === undefined || files.length > 1 || file.path.toUpperCase() !== bootPath)
-    invalid(`${bootPath} alone in the system partition`, files.map(({ path }) => path).join(', '));
+  if (esp.offsetBytes !== offsetBytes || esp.sizeBytes !== sizeBytes)
+    invalid(
+      `a system partition of ${sizeBytes} bytes at ${offsetBytes}`,
+      `one of ${esp.sizeBytes} bytes at ${esp.offsetBytes}`,
+    );
+  const { files, volumeId } = await readEsp(esp.source, 0, esp.sizeBytes);
   if (volumeId !== espVolumeId)
     invalid(`a system partition with the volume id ${espVolumeId}`, volumeId);
-  if (file.source.size !== program.size || (await hash(file.source)) !== (await hash(program)))
-    invalid(`${UNSIGNED} in the system partition`, 'another program');
+  const [file] = files;
+  const isSame =
+    file?.source.size === program.size && (await hash(file.source)) === (await hash(program));
+  if (!isSame) invalid(`${UNSIGNED} in the system partition`, 'another program');
 }
 
 async function readText(path: string): Promise<string> {

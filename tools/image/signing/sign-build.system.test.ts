@@ -135,6 +135,19 @@ describe.skipIf(!have || !built)('signing a build', () => {
     }
   });
 
+  it('makes what tee-image verify accepts', () => {
+    const { status, stdout, stderr } = spawnSync(
+      process.execPath,
+      [
+        ...[COMMAND, 'verify', at('signed/payments_1.signed.raw')],
+        ...['--manifest', at('signed/manifest.json'), '--secure-boot', keys],
+      ],
+      { encoding: 'utf8' },
+    );
+    expect(stdout + stderr).not.toMatch(/failed/i);
+    expect(status).toBe(0);
+  });
+
   it("moves no digest of PCR4, and pins PCR7; AWS's form says both and PCR12", () => {
     expect(ukiDigest('signed')).toMatch(/^[0-9a-f]{96}$/);
     expect(ukiDigest('signed')).toBe(ukiDigest('out'));
@@ -290,6 +303,22 @@ describe.skipIf(!have || !built)('signing a build', () => {
       await expectRefused({ build: copy }, 'secure-boot.image-invalid');
       copyOfBuild();
       appendFileSync(join(copy, 'payments_1.raw'), Buffer.alloc(512));
+      await expectRefused({ build: copy }, 'secure-boot.image-invalid');
+      copyOfBuild();
+      const raw = readFileSync(join(copy, 'payments_1.raw'));
+      const inRoot = raw.indexOf('ID=test', raw.indexOf('ID=test') + 1);
+      raw.writeUInt8(0, inRoot);
+      writeFileSync(join(copy, 'payments_1.raw'), raw);
+      await expectRefused({ build: copy }, 'secure-boot.image-invalid');
+      copyOfBuild();
+      const text = readFileSync(join(copy, 'partitions.json'), 'utf8');
+      writeFileSync(
+        join(copy, 'partitions.json'),
+        text.replace(
+          /"espVolumeId": "./,
+          (match) => `${match.slice(0, -1)}${match.endsWith('0') ? 1 : 0}`,
+        ),
+      );
       await expectRefused({ build: copy }, 'secure-boot.image-invalid');
       copyOfBuild();
       writeFileSync(join(copy, 'partitions.json'), '{}');

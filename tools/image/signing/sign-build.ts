@@ -1,7 +1,6 @@
 import { constants } from 'node:fs';
 import { copyFile, open, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { encodeHex } from 'tee-verify/bytes';
 import {
   GLOBAL_VARIABLE_GUID,
   IMAGE_SECURITY_DATABASE_GUID,
@@ -71,7 +70,7 @@ export async function signBuild(options: SignOptions): Promise<SignedImage> {
   requireTools(['sbsign', 'mkfs.vfat', 'mmd', 'mcopy']);
   const identity = await readIdentity(options.identity);
   const signer = await readImageSigner(options.identity, options);
-  const build = await readBuild(options.build);
+  const build = await readBuild(options.build, options.stubProfile);
   const digest = await unsignedDigest(build, options.stubProfile);
 
   const image = build.partitions.image.replace(/\.raw$/, '.signed.raw');
@@ -92,24 +91,17 @@ export async function signBuild(options: SignOptions): Promise<SignedImage> {
   });
 }
 
-/** The UKI's Authenticode digest; the manifest must be of the same build. */
+/** The Authenticode digest of the UKI as it was built. */
 async function unsignedDigest(
-  { uki, manifest }: BuiltImage,
+  { uki }: BuiltImage,
   stubProfile: StubProfileName | undefined,
 ): Promise<string | undefined> {
   const source = await openFile(uki);
   try {
-    const { pcrs, events } = await measureUki([{ name: UNSIGNED, source }], {
+    const { events } = await measureUki([{ name: UNSIGNED, source }], {
       ...{ pcrs: [4], createHasher: createNodeHasher, runDigestJobs: runDigestJobsInParallel },
       ...(stubProfile === undefined ? {} : { stubProfile }),
     });
-    const found = pcrs.get(4);
-    const pinned = manifest.sets.map((set) => encodeHex(set.pcrs.get(4) ?? new Uint8Array()));
-    if (pinned.length !== 1 || pinned[0] !== found)
-      throw new ToolError('secure-boot.image-invalid', {
-        expected: `a manifest with the PCR4 of ${UNSIGNED}, ${found}`,
-        actual: pinned.length === 1 ? 'another one' : `${pinned.length} sets`,
-      });
     return imageDigestOf(events);
   } finally {
     await source.close();
