@@ -55,7 +55,7 @@ verify, and pass here what was signed.
 
 Examples:
   tee-image verify out/payments_7.raw --manifest out/manifest.json
-  tee-image verify signed/payments_7.raw --manifest signed/manifest.json --secure-boot keys/
+  tee-image verify out-signed/payments_7.signed.raw --manifest out-signed/manifest.json --secure-boot keys/
 
 Exit status: 0 everything holds, 1 something does not (see the code), 2 usage, unreadable file.`,
     )
@@ -63,7 +63,7 @@ Exit status: 0 everything holds, 1 something does not (see the code), 2 usage, u
 }
 
 async function runVerify(path: string, flags: VerifyFlags): Promise<void> {
-  const manifest = await readManifest(flags.manifest);
+  const manifest = await readPlainManifest(flags.manifest);
   const secureBoot = await readVariables(flags.secureBoot);
   const progress = new ProgressLine();
   const raw = await openFile(path);
@@ -82,30 +82,9 @@ async function runVerify(path: string, flags: VerifyFlags): Promise<void> {
   }
 }
 
-async function readManifest(path: string): Promise<ReferenceManifest> {
-  const bytes = await readInput(path, MAX_MANIFEST_BYTES);
-  if (isSignedManifest(new TextDecoder().decode(bytes)))
-    throw new ToolError('verify.manifest-unusable', {
-      expected: 'a manifest without signature',
-      actual: `${path}: a signed one`,
-      hint: 'Check its signature with tee-image manifest verify, and pass here what was signed.',
-    });
-  return parseManifest(bytes);
-}
-
-/** The variables that are there; without a folder, Secure Boot is off. */
+/** Without a folder, Secure Boot is off. */
 async function readVariables(folder: string | undefined): Promise<SecureBootVariables> {
-  if (folder === undefined) return {};
-  const pk = await readInput(join(folder, 'PK.esl'), MAX_LIST_BYTES);
-  const variables: { -readonly [K in keyof SecureBootVariables]: Uint8Array } = { pk };
-  for (const [name, file] of [
-    ['kek', 'KEK.esl'],
-    ['db', 'db.esl'],
-    ['dbx', 'dbx.esl'],
-  ] as const)
-    if (existsSync(join(folder, file)))
-      variables[name] = await readInput(join(folder, file), MAX_LIST_BYTES);
-  return variables;
+  return folder === undefined ? {} : bootVariables(await readIdentity(folder));
 }
 
 function toText({ checks, passed }: ImageVerification): string {
