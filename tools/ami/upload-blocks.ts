@@ -73,7 +73,7 @@ export async function uploadBlocks(options: UploadOptions): Promise<BlockSummary
   if (failures.length > 0) throw failures[0];
   if (known !== state.acknowledged.size)
     throw new ToolError('ami.image-changed', { actual: 'zeros in blocks that had data' });
-  return blocks.summary();
+  return blocks.summary;
 }
 
 async function putBlock(

@@ -1,0 +1,111 @@
+import type { createHash as nodeCreateHash } from 'node:crypto';
+import type * as nodeFs from 'node:fs';
+
+/** What the reading thread is told at its start. */
+export interface ReadBlocksOptions {
+  readonly path: string;
+  readonly size: number;
+  /** Read past the page cache, where the file system can. */
+  readonly direct: boolean;
+  readonly memory: SharedArrayBuffer;
+  /** Also of a slot of the memory. */
+  readonly blockBytes: number;
+}
+
+/** What the reading thread says: a filled slot, that nothing is left, or why it cannot go on. */
+export type ReadBlocksMessage =
+  | { readonly slot: number; readonly index: number; readonly digest: Uint8Array }
+  | { readonly changedBlocks: number; readonly checksum: string }
+  | { readonly shorter: true }
+  | { readonly unreadable: string };
+
+interface Port {
+  on(event: 'message', listener: (slot: number) => void): unknown;
+  postMessage(message: ReadBlocksMessage): void;
+}
+
+/**
+ * Runs in a thread: fills each slot it is given with the next block that is not all zeros, and
+ * hashes it. Its source text is what runs there, so it must not use anything but its arguments.
+ */
+export function readBlocks(
+  port: Port,
+  options: ReadBlocksOptions,
+  fs: Pick<typeof nodeFs, 'openSync' | 'readSync' | 'closeSync' | 'constants'>,
+  createHash: typeof nodeCreateHash,
+): void {
+  const { path, size, memory, blockBytes } = options;
+  const zeros = Buffer.alloc(blockBytes);
+  const linear = createHash('sha256');
+  let file = -1;
+  let direct = false;
+  let offset = 0;
+  let changedBlocks = 0;
+
+  function open(): void {
+    if (options.direct)
+      try {
+        file = fs.openSync(path, fs.constants.O_RDONLY | fs.constants.O_DIRECT);
+        direct = true;
+        return;
+      } catch {
+        // This file system cannot: through the page cache, then.
+      }
+    file = fs.openSync(path, 'r');
+  }
+
+  function readSome(bytes: Uint8Array, filled: number, position: number): number {
+    // Past the page cache only whole sectors can be read: also beyond the end.
+    const read = (): number => fs.readSync(file, bytes, filled, bytes.length - filled, position);
+    if (!direct) return read();
+    try {
+      return read();
+    } catch {
+      fs.closeSync(file);
+      direct = false;
+      file = fs.openSync(path, 'r');
+      return read();
+    }
+  }
+
+  /** Whether the whole piece of the image was there. */
+  function fill(bytes: Buffer): boolean {
+    const want = Math.min(bytes.length, size - offset);
+    for (let filled = 0; filled < want; ) {
+      const got = readSome(bytes, filled, offset + filled);
+      if (got === 0) return false;
+      filled += got;
+    }
+    bytes.fill(0, want);
+    return true;
+  }
+
+  function next(slot: number): ReadBlocksMessage {
+    if (file < 0) open();
+    const bytes = Buffer.from(memory, slot * blockBytes, blockBytes);
+    for (; offset < size; offset += blockBytes) {
+      if (!fill(bytes)) return { shorter: true };
+      if (bytes.equals(zeros)) continue;
+      const digest = createHash('sha256').update(bytes).digest();
+      linear.update(digest);
+      changedBlocks++;
+      const index = offset / blockBytes;
+      offset += blockBytes;
+      return { slot, index, digest: new Uint8Array(digest) };
+    }
+    return { changedBlocks, checksum: linear.digest('base64') };
+  }
+
+  let ended = false;
+  port.on('message', (slot) => {
+    if (ended) return;
+    let message: ReadBlocksMessage;
+    try {
+      message = next(slot);
+    } catch (error) {
+      message = { unreadable: error instanceof Error ? error.message : String(error) };
+    }
+    ended = !('slot' in message);
+    port.postMessage(message);
+  });
+}
