@@ -1,15 +1,15 @@
 # The commands of tee-tools (tee-eif, tee-image, …), from this repository's lock file.
 #
-# The lock file names no addresses, so that it is the same behind every mirror; Nix needs one:
-# tee-tools.override { registry = "…"; }, with what `npm config get registry` prints. A lock file
-# that does name them (npm install --package-lock-only --omit-lockfile-registry-resolved=false)
-# needs none.
+# The lock file names no addresses, so that it is the same behind every mirror; Nix needs one. It
+# takes the file nix/npm-registry, which `npm config get registry > nix/npm-registry` makes (in a
+# clone, `git add` it: flakes see tracked files only), or tee-tools.override { registry = "…"; }.
 {
   lib,
   buildNpmPackage,
   importNpmLock,
   nodejs,
-  registry ? null,
+  registry ?
+    if builtins.pathExists ../npm-registry then builtins.readFile ../npm-registry else null,
 }:
 
 let
@@ -17,7 +17,7 @@ let
     if builtins.pathExists ../../package-lock.json then
       ../..
     else
-      throw "tee-verify's flake needs the whole repository, not its folder nix alone: refer to it as path:<repository>?dir=nix (or git+file:, github: with ?dir=nix)";
+      throw "tee-verify's flake needs the whole repository, not its folder nix alone: in a clone say ./nix, elsewhere git+file:…?dir=nix or github:…?dir=nix";
 
   # What a working copy has beside the sources.
   leftOut = map (name: "${toString root}/${name}") [
@@ -36,6 +36,8 @@ let
   };
 
   lock = lib.importJSON (root + "/package-lock.json");
+  # Without white space and slashes at its end.
+  address = builtins.head (builtins.match "([^[:space:]]*[^/[:space:]])/*[[:space:]]*" registry);
   baseName = name: lib.last (lib.splitString "/" name);
   withAddress =
     path: entry:
@@ -45,11 +47,11 @@ let
     if entry ? resolved || !(entry ? integrity) then
       entry
     else if registry == null then
-      throw "package-lock.json names no addresses: use tee-tools.override { registry = \"…\"; } with what `npm config get registry` prints"
+      throw "package-lock.json names no addresses: npm config get registry > nix/npm-registry, and git add it"
     else
       entry
       // {
-        resolved = "${lib.removeSuffix "/" registry}/${name}/-/${baseName name}-${entry.version}.tgz";
+        resolved = "${address}/${name}/-/${baseName name}-${entry.version}.tgz";
       };
 in
 buildNpmPackage {
@@ -72,6 +74,10 @@ buildNpmPackage {
     runHook preInstall
     mkdir -p $out/lib/tee-tools $out/bin
     npm prune --omit=dev --ignore-scripts
+    # The two packages of this repository: as they were built here, not as the lock file copied them.
+    rm -rf node_modules/tee-verify node_modules/tee-tools
+    ln -s .. node_modules/tee-verify
+    ln -s ../tools node_modules/tee-tools
     cp -r package.json dist node tools node_modules $out/lib/tee-tools/
     for command in node/bin/*.js tools/*/bin/*.js; do
       name=$(basename "$command" .js)

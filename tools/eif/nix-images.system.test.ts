@@ -1,71 +1,27 @@
 import { spawnSync } from 'node:child_process';
-import {
-  cpSync,
-  existsSync,
-  linkSync,
-  mkdirSync,
-  mkdtempSync,
-  readdirSync,
-  readFileSync,
-  realpathSync,
-  rmSync,
-  writeFileSync,
-} from 'node:fs';
-import { tmpdir } from 'node:os';
+import { linkSync, mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { fileURLToPath } from 'node:url';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import {
+  flakeInputs,
+  makeNixWorkspace,
+  missingForNix,
+  NIX_SYSTEM,
+  type NixWorkspace,
+  REPOSITORY,
+  skipLoudly,
+} from '../image/test-support/nix-workspace.js';
 
-const ROOT = fileURLToPath(new URL('../../', import.meta.url));
-const hasNix = spawnSync('nix', ['--version']).status === 0;
-const isBuilt = existsSync(join(ROOT, 'tools/dist/tee-eif.js'));
+const isSkipped = skipLoudly('Nix images', missingForNix());
 
-if (!hasNix || !isBuilt) {
-  const missing = hasNix ? 'a build (npm run build)' : 'nix (Debian: nix-bin)';
-  if (process.env.CI !== undefined) throw new Error(`missing: ${missing}`);
-  console.error(`SKIPPED: Nix images, for want of ${missing}`);
-}
-
-const SYSTEM = process.arch === 'arm64' ? 'aarch64-linux' : 'x86_64-linux';
-const folder = mkdtempSync(join(tmpdir(), 'nix-images-'));
-const at = (...names: string[]): string => join(folder, ...names);
-
-interface Outcome {
-  readonly status: number | null;
-  readonly stdout: string;
-  readonly stderr: string;
-}
-
-/** Nix with a store and a configuration of its own: no daemon, no network. */
-function nix(...args: readonly string[]): Outcome {
-  const { status, stdout, stderr } = spawnSync('nix', args, {
-    encoding: 'utf8',
-    env: {
-      PATH: process.env.PATH,
-      HOME: at('home'),
-      NIX_CONF_DIR: at('conf'),
-      NIX_STORE_DIR: at('store'),
-      NIX_STATE_DIR: at('state'),
-      NIX_LOG_DIR: at('log'),
-    },
-  });
-  return { status, stdout, stderr };
-}
-
-const build = (attribute: string, ...more: readonly string[]): Outcome =>
-  nix('build', `path:${at('project')}#${attribute}`, '--no-write-lock-file', '--no-link', ...more);
-
-/** The path that an attribute was built to. */
-function built(attribute: string): string {
-  const { status, stdout, stderr } = build(attribute, '--json');
-  expect(stderr.replace(/^warning:.*\n/gm, '')).not.toMatch(/^error/m);
-  expect(status).toBe(0);
-  return (JSON.parse(stdout) as [{ outputs: { out: string } }])[0].outputs.out;
-}
+let workspace: NixWorkspace;
+const at = (...names: string[]): string => workspace.at(...names);
+const build = (...args: Parameters<NixWorkspace['build']>) => workspace.build(...args);
+const built = (attribute: string): string => workspace.built(attribute);
 
 /** An image described by the built command. */
 function describeImage(path: string): Record<string, unknown> & { measurements: object } {
-  const command = join(ROOT, 'tools/eif/bin/tee-eif.js');
+  const command = join(REPOSITORY, 'tools/eif/bin/tee-eif.js');
   const { status, stdout } = spawnSync(process.execPath, [command, 'describe', path, '--json'], {
     encoding: 'utf8',
   });
@@ -74,14 +30,12 @@ function describeImage(path: string): Record<string, unknown> & { measurements: 
 }
 
 /** A flake that uses ours as its users do. */
-const PROJECT = `{
-  inputs.nixpkgs.url = "path:${at('nixpkgs')}";
-  inputs.tee.url = "path:${at('tee')}";
-  inputs.tee.inputs.nixpkgs.follows = "nixpkgs";
+const project = (): string => `{
+  ${flakeInputs(workspace)}
   outputs = { nixpkgs, tee, ... }:
     let
-      nitro = tee.lib.${SYSTEM};
-      pkgs = nixpkgs.legacyPackages.${SYSTEM};
+      nitro = tee.lib.${NIX_SYSTEM};
+      pkgs = nixpkgs.legacyPackages.${NIX_SYSTEM};
       parts = {
         name = "payments";
         version = "7";
@@ -95,7 +49,7 @@ const PROJECT = `{
         arch = "x86_64";
       };
     in {
-      packages.${SYSTEM} = {
+      packages.${NIX_SYSTEM} = {
         image = nitro.buildEif parts;
         arm = nitro.buildEif (parts // { arch = "aarch64"; compress = "none"; metadata.a = "'b'"; });
         own = nitro.mkEif {
@@ -106,7 +60,7 @@ const PROJECT = `{
             (nitro.mkCpioArchive { src = ./root; })
           ];
         };
-        example = import "\${tee}/examples/enclave-hello.nix" {
+        example = import "\${tee.sourceInfo.outPath}/nix/examples/enclave-hello.nix" {
           inherit nitro;
           inherit (parts) kernel kernelConfig init nsmKo;
           pkgs = { hello = ./root; buildEnv = { paths, ... }: builtins.head paths; };
@@ -124,27 +78,10 @@ const PROJECT = `{
 `;
 
 beforeAll(() => {
-  if (!hasNix || !isBuilt) return;
-  for (const name of ['home', 'conf', 'store', 'project/root/bin'])
-    mkdirSync(at(name), { recursive: true });
-  writeFileSync(
-    at('conf/nix.conf'),
-    [
-      'experimental-features = nix-command flakes',
-      ...['sandbox = false', 'build-users-group =', 'substituters =', 'flake-registry ='],
-    ].join('\n'),
-  );
-  cpSync(join(ROOT, 'nix'), at('tee'), { recursive: true });
-  cpSync(join(ROOT, 'nix/testing/stub-nixpkgs'), at('nixpkgs'), { recursive: true });
-  const host = {
-    system: SYSTEM,
-    shell: realpathSync('/bin/bash'),
-    path: '/usr/local/bin:/usr/bin:/bin',
-    node: process.execPath,
-    teeTools: join(ROOT, 'tools'),
-  };
-  writeFileSync(at('nixpkgs/host.json'), JSON.stringify(host));
-  writeFileSync(at('project/flake.nix'), PROJECT);
+  if (isSkipped) return;
+  workspace = makeNixWorkspace({ programs: ['cpio'] });
+  mkdirSync(at('project/root/bin'), { recursive: true });
+  writeFileSync(at('project/flake.nix'), project());
   writeFileSync(at('project/kernel'), 'a kernel');
   writeFileSync(
     at('project/kernel.config'),
@@ -155,9 +92,9 @@ beforeAll(() => {
   writeFileSync(at('project/root/bin/init'), 'another init', { mode: 0o755 });
   writeFileSync(at('project/root/bin/app'), 'app', { mode: 0o755 });
 });
-afterAll(() => rmSync(folder, { recursive: true, force: true }));
+afterAll(() => workspace?.remove());
 
-describe.skipIf(!hasNix || !isBuilt)('images by Nix', () => {
+describe.skipIf(isSkipped)('images by Nix', () => {
   it('builds an image, and the same one again', () => {
     const out = built('image');
     expect(readdirSync(out).sort()).toEqual(['image.eif', 'pcr.json']);
@@ -179,7 +116,7 @@ describe.skipIf(!hasNix || !isBuilt)('images by Nix', () => {
   });
 
   it('holds what init expects', () => {
-    const command = join(ROOT, 'tools/eif/bin/tee-eif.js');
+    const command = join(REPOSITORY, 'tools/eif/bin/tee-eif.js');
     const args = ['extract', join(built('image'), 'image.eif'), '--out', at('taken'), '--unpack'];
     const { stderr, status } = spawnSync(process.execPath, [command, ...args], {
       encoding: 'utf8',
@@ -220,7 +157,7 @@ describe.skipIf(!hasNix || !isBuilt)('images by Nix', () => {
     const apart = readFileSync(built('ramdisk'));
     rmSync(at('project/root/bin/twin'));
     linkSync(at('project/root/bin/app'), at('project/root/bin/twin'));
-    const optimised = nix('store', 'optimise');
+    const optimised = workspace.nix(['store', 'optimise']);
     expect(optimised.status).toBe(0);
     const linked = build('ramdisk', '--rebuild');
     expect(linked.stderr).not.toMatch(/^error/m);
@@ -238,12 +175,14 @@ describe.skipIf(!hasNix || !isBuilt)('images by Nix', () => {
   });
 
   it('shows its functions and packages', () => {
-    const shown = nix(
-      ...['eval', `path:${at('tee')}#lib.${SYSTEM}`, '--apply', 'builtins.attrNames', '--json'],
-      ...['--no-write-lock-file', '--override-input', 'nixpkgs', `path:${at('nixpkgs')}`],
-    );
+    const shown = workspace.nix([
+      ...['eval', `git+file://${at('tee')}?dir=nix#lib.${NIX_SYSTEM}`, '--json'],
+      ...['--apply', 'builtins.attrNames', '--no-write-lock-file'],
+      ...['--override-input', 'nixpkgs', `path:${at('nixpkgs')}`],
+    ]);
     expect(JSON.parse(shown.stdout)).toEqual([
-      ...['buildEif', 'mkCpioArchive', 'mkEif', 'mkSysRamdisk', 'mkUserRamdisk'],
+      ...['buildEif', 'buildImage', 'mkCpioArchive', 'mkEif', 'mkSysRamdisk', 'mkUserRamdisk'],
+      'tee-image',
     ]);
   });
 });

@@ -19,6 +19,7 @@ let
           ];
           PATH = builtins.concatStringsSep ":" (map (tool: "${tool}/bin") tools ++ [ host.path ]);
         }
+        // (host.env or { })
         // removeAttrs env [
           "nativeBuildInputs"
           "passthru"
@@ -42,7 +43,13 @@ let
 
   # In place of npm's work: the commands that the host has built.
   buildNpmPackage =
-    { pname, src, ... }:
+    {
+      pname,
+      src,
+      npmDeps,
+      ...
+    }:
+    assert npmDeps;
     runCommand pname { } ''
       test -f ${src}/package.json
       mkdir -p $out/bin
@@ -86,10 +93,16 @@ let
       '';
     writeText = name: text: builtins.toFile name text;
     importNpmLock = {
-      __functor = _self: _args: null;
+      # What would be fetched: each entry needs an address or a folder.
+      __functor =
+        _self: args:
+        builtins.all (
+          entry: if entry ? integrity then builtins.match "[a-z]+://.*" entry.resolved != null else true
+        ) (builtins.attrValues args.packageLock.packages);
       npmConfigHook = null;
     };
     nodejs = null;
+    nginxModules.njs = null;
     stdenv.hostPlatform = {
       inherit system;
       isLinux = builtins.match ".*-linux" system != null;

@@ -11,18 +11,19 @@ let
   inherit (config.image.repart) name;
   version = config.system.image.version;
   baseName = "${name}_${version}";
-  commands = pkgs.callPackage host.commands { teeTools = pkgs.callPackage host.teeToolsPackage { }; };
 
   # A store that changes with the configuration.
   root = pkgs.runCommand "toplevel" { } ''
     mkdir -p $out/etc $out/usr/lib
     cp ${
       builtins.toFile "config.json" (
-        builtins.toJSON {
-          inherit (config.systemd) services;
-          inherit (config.users) motd;
-          inherit (config) assets;
-        }
+        builtins.unsafeDiscardStringContext (
+          builtins.toJSON {
+            inherit (config.systemd) services;
+            inherit (config.users) motd;
+            inherit (config) assets;
+          }
+        )
       )
     } $out/etc/config.json
     printf 'ID=nixos\n' > $out/usr/lib/os-release
@@ -30,8 +31,9 @@ let
   '';
   imageOf =
     cmdline:
-    pkgs.runCommand "repart" { nativeBuildInputs = [ commands.tee-image ]; } ''
-      tee-image build --kernel ${host.kernel} --initrd ${host.kernel} --root ${root} \
+    pkgs.runCommand "repart" { } ''
+      PATH=$PATH:/usr/bin
+      ${host.node} ${host.teeTools}/image/bin/tee-image.js build --kernel ${host.kernel} --initrd ${host.kernel} --root ${root} \
         --cmdline ${lib.escapeShellArg cmdline} --stub ${host.stub} \
         --name ${name} --version ${version} --out image
       mv image $out

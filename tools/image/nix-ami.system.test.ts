@@ -1,0 +1,456 @@
+import { spawnSync } from 'node:child_process';
+import { createHash } from 'node:crypto';
+import { cpSync, existsSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { checkCommandLine } from './audit/check-command-line.js';
+import { treeOf } from './audit/test-support/tree-of.js';
+import {
+  flakeInputs,
+  makeNixWorkspace,
+  missingForNix,
+  NIX_SYSTEM,
+  type NixWorkspace,
+  type Outcome,
+  REPOSITORY,
+  skipLoudly,
+  type WorkspaceOptions,
+} from './test-support/nix-workspace.js';
+
+const isSkipped = skipLoudly('Attestable AMIs by Nix', missingForNix());
+const COMMAND = join(REPOSITORY, 'tools/image/bin/tee-image.js');
+const FILES = ['manifest.json', 'partitions.json', 'tpm_pcr.json', 'unsigned.efi'];
+const FAKETIME = ['x86_64', 'aarch64']
+  .map((name) => `/usr/lib/${name}-linux-gnu/faketime/libfaketime.so.1`)
+  .find(existsSync);
+
+const workspaces: NixWorkspace[] = [];
+afterAll(() => {
+  for (const workspace of workspaces) workspace.remove();
+});
+
+function workspaceWith(options: WorkspaceOptions = {}): NixWorkspace {
+  const workspace = makeNixWorkspace(options);
+  workspaces.push(workspace);
+  mkdirSync(workspace.at('project/root/etc'), { recursive: true });
+  writeFileSync(workspace.at('project/root/etc/motd'), 'hello\n');
+  cpSync('/usr/lib/systemd/boot/efi', workspace.at('project/efi'), { recursive: true });
+  writeFileSync(workspace.at('project/flake.nix'), project(workspace));
+  return workspace;
+}
+
+/** A flake that uses ours as its users do. */
+const project = (workspace: NixWorkspace): string => `{
+  ${flakeInputs(workspace)}
+  outputs = { nixpkgs, tee, ... }:
+    let
+      inherit (tee.lib.${NIX_SYSTEM}) buildImage tee-image;
+      kernel = ./efi/${NIX_SYSTEM.startsWith('x86') ? 'linuxx64' : 'linuxaa64'}.efi.stub;
+      system = userConfig: tee-image { inherit userConfig; };
+      app = { assets = "one"; };
+    in {
+      packages.${NIX_SYSTEM} = {
+        any = buildImage {
+          name = "any";
+          version = "7";
+          inherit kernel;
+          initrd = [ kernel ];
+          root = ./root;
+          cmdline = "console=ttyS0 x='a b'";
+        };
+        nixos = system app;
+        debug = tee-image { userConfig = app; isDebug = true; };
+        named = system ({ ... }: { system.image.id = "payments"; system.image.version = "12"; });
+        open = system {
+          services.openssh.enable = true;
+          users.users.root.hashedPassword = "$6$a$b";
+          systemd.services."getty@".enable = true;
+        };
+        allowed = system { security.sudo.enable = true; tee-verify.operatorAccess.allow = [ "sudo" ]; };
+        control = nixpkgs.legacyPackages.${NIX_SYSTEM}.runCommand "control" { } ''
+          mkdir $out
+          tee-image-of() { ${process.execPath} ${COMMAND} "$@"; }
+          sleep 1.1
+          PATH=$PATH:/usr/bin
+          printf 'built=%s\\n' "$(date +%s%N)" > release
+          tee-image-of build --kernel \${kernel} --initrd \${kernel} --root \${./root} --cmdline x \\
+            --stub \${kernel} --os-release release --out image
+          mv image/* $out
+          exit 0
+        '';
+      };
+    };
+}
+`;
+
+function teeImage(...args: readonly string[]): Outcome {
+  return spawnSync(process.execPath, [COMMAND, ...args], { encoding: 'utf8' });
+}
+
+const sha256 = (path: string): string =>
+  createHash('sha256').update(readFileSync(path)).digest('hex');
+
+const hashes = (folder: string): Record<string, string> =>
+  Object.fromEntries(readdirSync(folder).map((name) => [name, sha256(join(folder, name))]));
+
+const json = (path: string): Record<string, Record<string, string>> =>
+  JSON.parse(readFileSync(path, 'utf8'));
+
+let main: NixWorkspace;
+
+beforeAll(() => {
+  if (!isSkipped) main = workspaceWith();
+});
+
+describe.skipIf(isSkipped)('the flake', () => {
+  const stub = (workspace: NixWorkspace): string[] => [
+    ...['--no-write-lock-file', '--override-input', 'nixpkgs', `path:${workspace.at('nixpkgs')}`],
+  ];
+
+  it('has no file that Nix cannot parse', () => {
+    const files = readdirSync(join(REPOSITORY, 'nix'), { recursive: true, encoding: 'utf8' })
+      .filter((name) => name.endsWith('.nix'))
+      .map((name) => join(REPOSITORY, 'nix', name));
+    expect(files.length).toBeGreaterThan(15);
+    const parse = (...paths: string[]): Outcome =>
+      spawnSync('nix-instantiate', ['--parse', ...paths], { encoding: 'utf8' });
+    expect(parse(...files)).toMatchObject({ status: 0 });
+    writeFileSync(main.at('broken.nix'), 'x: { y = z; }');
+    expect(parse(main.at('broken.nix'))).toMatchObject({ status: 1 });
+  });
+
+  it('shows its outputs, from inside a clone and from outside', () => {
+    const outside = ['flake', 'show', '--json', `git+file://${main.at('tee')}?dir=nix`];
+    const shown = main.nix([...outside, ...stub(main)]);
+    expect(shown).toMatchObject({ status: 0 });
+    const outputs = JSON.parse(shown.stdout);
+    expect(Object.keys(outputs.packages[NIX_SYSTEM])).toEqual([
+      ...['default', 'tee-ami', 'tee-attest', 'tee-image', 'tee-kms', 'tee-tools'],
+    ]);
+    expect(Object.keys(outputs.apps['x86_64-linux'])).toEqual([
+      ...['boot-uefi-qemu', 'compute-pcrs', 'create-ami', 'generate-uefi-vars', 'sign-efi-image'],
+    ]);
+    expect(Object.keys(outputs.nixosModules)).toEqual(['base', 'debug', 'default', 'policy']);
+    expect(main.nix(['flake', 'show', '--json', './nix', ...stub(main)], 'tee').stdout).toBe(
+      shown.stdout,
+    );
+  });
+
+  it('passes its checks', () => {
+    const { status, stderr } = main.nix(['flake', 'check', './nix', ...stub(main)], 'tee');
+    expect(stderr).not.toMatch(/^error/m);
+    expect(status).toBe(0);
+  });
+
+  it('says what is wrong with a reference to the folder alone, and with a missing address', () => {
+    const alone = main.nix(['flake', 'check', `path:${main.at('tee/nix')}`, ...stub(main)]);
+    expect(alone.stderr).toMatch(/needs the whole repository.*\?dir=nix/);
+    expect(alone.status).toBe(1);
+    const without = workspaceWith({ registry: null });
+    const { status, stderr } = without.nix(['flake', 'check', './nix', ...stub(without)], 'tee');
+    expect(stderr).toMatch(/npm config get registry > nix\/npm-registry/);
+    expect(status).toBe(1);
+  });
+});
+
+describe.skipIf(isSkipped)('the policy', () => {
+  const evaluate = (folder: string): Outcome =>
+    main.nix(['eval', '--raw', '-f', join(folder, 'testing/policy.nix')]);
+
+  it('accepts the good configuration, and each assertion refuses a bad one', () => {
+    expect(evaluate(main.at('tee/nix'))).toMatchObject({ status: 0, stdout: '' });
+  });
+
+  it.each([
+    ['openssh', 'config.services.openssh.enable or false', 'false'],
+    ['hashed-password', '[!*].*', '.*'],
+    ['swap', '(config.swapDevices or [ ]) != [ ]', 'false'],
+    ['command-line-verity', 'isNo found.value', 'false'],
+  ])('is tested: without %s the test fails', (name, from, to) => {
+    const folder = main.at(`policy-${name}`);
+    cpSync(main.at('tee/nix'), folder, { recursive: true });
+    for (const file of ['operator-access.nix', 'kernel-words.nix']) {
+      const path = join(folder, 'policy', file);
+      writeFileSync(path, readFileSync(path, 'utf8').replace(from, to));
+    }
+    expect(evaluate(folder).stdout).toContain(`${name}: expected ${name}, got none`);
+  });
+
+  it('judges command lines as the audit does', () => {
+    const good = 'roothash=00 lockdown=integrity';
+    const lines = [
+      ...['', good, `${good} rw`, `${good} systemd.debug-shell`, `${good} rd.break=mount`],
+      ...[`${good} systemd.verity=OFF`, `${good} systemd.verity=1`, `${good} lockdown=none`],
+      ...[`${good} systemd.verity_usr_options=x,ignore-corruption`, `${good} init=/bin/sh`],
+      ...[`${good} init=/bin/app`, `${good} rootflags=noatime,rw`, `${good} -s`, `${good} single`],
+      ...[`${good} systemd.mask_x=1`, `${good} module.sig-enforce=n`, 'lockdown=1 usrhash='],
+    ];
+    const byAudit = lines.map((commandLine) => [
+      ...new Set(checkCommandLine({ tree: treeOf({}), commandLine }).map(({ rule }) => rule)),
+    ]);
+    const folder = main.at('tee/nix/policy');
+    const expression = `lines: let
+      kernel = import ${folder}/kernel-words.nix;
+      rules = (builtins.fromJSON (builtins.readFile ${folder}/operator-access.json)).rules;
+      words = line: builtins.filter (word: builtins.isString word && word != "") (builtins.split " " line);
+      broken = line: rule: rule ? commandLine && kernel.problems rule.commandLine (words line) != [ ];
+    in map (line: map (rule: rule.id) (builtins.filter (broken line) rules)) lines`;
+    const file = main.at('lines.nix');
+    writeFileSync(file, `(${expression}) (builtins.fromJSON ${nixText(JSON.stringify(lines))})`);
+    const byNix = main.nix(['eval', '--json', '-f', file]);
+    expect(byNix.stderr).not.toMatch(/^error/m);
+    expect(JSON.parse(byNix.stdout)).toEqual(byAudit);
+    expect(byAudit.flat()).toContain('verity');
+  });
+});
+
+const nixText = (text: string): string =>
+  `"${text.replaceAll('\\', '\\\\').replaceAll('"', '\\"').replaceAll('$', '\\$')}"`;
+
+describe.skipIf(isSkipped)('buildImage', () => {
+  it('builds the image that tee-image build makes of the same inputs', () => {
+    const out = main.built('any');
+    expect(readdirSync(out).sort()).toEqual(['any_7.raw', ...FILES].sort());
+    const efi = main.at('project/efi', process.arch === 'arm64' ? 'linuxaa64' : 'linuxx64');
+    const made = teeImage(
+      ...['build', '--kernel', `${efi}.efi.stub`, '--initrd', `${efi}.efi.stub`],
+      ...['--root', main.at('project/root'), '--cmdline', "console=ttyS0 x='a b'"],
+      ...['--arch', process.arch === 'arm64' ? 'aarch64' : 'x86_64'],
+      ...['--name', 'any', '--version', '7', '--out', main.at('plain')],
+    );
+    expect(made).toMatchObject({ status: 0 });
+    expect(hashes(out)).toEqual(hashes(main.at('plain')));
+    const verified = teeImage(
+      'verify',
+      join(out, 'any_7.raw'),
+      '--manifest',
+      join(out, 'manifest.json'),
+    );
+    expect(verified).toMatchObject({ status: 0, stderr: '' });
+  });
+
+  it('builds the same bytes again', () => {
+    main.built('any');
+    const { status, stderr } = main.build('any', '--rebuild');
+    expect(stderr).not.toMatch(/^error/m);
+    expect(status).toBe(0);
+  });
+
+  it('would notice bytes that differ (the control of this test)', () => {
+    main.built('control');
+    const { status, stderr } = main.build('control', '--rebuild');
+    expect(stderr).toMatch(/may not be deterministic|differs/);
+    expect(status).not.toBe(0);
+  });
+
+  it('builds the same bytes 400 days later', ({ skip }) => {
+    if (skipLoudly('a clock 400 days ahead', FAKETIME ? undefined : 'faketime')) skip();
+    const later = workspaceWith({
+      env: {
+        LD_PRELOAD: FAKETIME as string,
+        FAKETIME: '+400d',
+        NO_FAKE_STAT: '1',
+        TZ: 'Asia/Tokyo',
+      },
+    });
+    writeFileSync(
+      later.at('project/flake.nix'),
+      project(later).replace('tee-image-of()', '/usr/bin/date +%Y > $out/year; tee-image-of()'),
+    );
+    const year = new Date(Date.now() + 400 * 86_400_000).getFullYear();
+    expect(hashes(later.built('any'))).toEqual(hashes(main.built('any')));
+    // The clock of builders really is ahead.
+    expect(readFileSync(join(later.built('control'), 'year'), 'utf8')).toBe(`${year}\n`);
+  });
+});
+
+describe.skipIf(isSkipped)('tee-image of a NixOS configuration', () => {
+  it('makes the image with its measurements', () => {
+    const out = main.built('nixos');
+    expect(readdirSync(out).sort()).toEqual([...FILES, 'nixos-tee_1.raw'].sort());
+    const raw = join(out, 'nixos-tee_1.raw');
+    const measured = teeImage('measure', join(out, 'unsigned.efi'), '--format', 'aws');
+    const { Measurements } = json(join(out, 'tpm_pcr.json'));
+    const { PCR7: _, ...expected } = JSON.parse(measured.stdout).Measurements;
+    expect(Measurements).toEqual(expected);
+    expect(json(join(out, 'manifest.json'))).toMatchObject({
+      name: 'nixos-tee',
+      imageVersion: '1',
+    });
+    expect(teeImage('audit', raw)).toMatchObject({ status: 0 });
+    const line = readFileSync(join(out, 'unsigned.efi'), 'latin1');
+    expect(line).toContain(
+      ' panic=30 boot.panic_on_fail lockdown=1 console=ttyS0,115200n8 console=tty0 random.trust_cpu=on systemd.verity=1 systemd.verity_root_options=panic-on-corruption ',
+    );
+    const verified = teeImage('verify', raw, '--manifest', join(out, 'manifest.json'));
+    expect(verified).toMatchObject({ status: 0, stderr: '' });
+  });
+
+  it('makes what tee-image sign takes', () => {
+    expect(teeImage('keys', 'new', '--out', main.at('keys'))).toMatchObject({ status: 0 });
+    const signed = main.at('signed');
+    expect(
+      teeImage('sign', main.built('nixos'), '--keys', main.at('keys'), '--out', signed),
+    ).toMatchObject({ status: 0, stderr: '' });
+    expect(readdirSync(signed)).toContain('nixos-tee_1.signed.raw');
+  });
+
+  it('takes name and version from the configuration', () => {
+    expect(readdirSync(main.built('named'))).toContain('payments_12.raw');
+  });
+
+  it('refuses what lets an operator in, and says which rule and why', () => {
+    const { status, stderr } = main.build('open');
+    expect(status).toBe(1);
+    for (const rule of ['ssh-server', 'password', 'console-login'])
+      expect(stderr).toContain(`zero operator access (${rule})`);
+    expect(stderr).toContain('gets a shell');
+  });
+
+  it('warns of a rule that is allowed to be broken', () => {
+    const { status, stderr } = main.build('allowed');
+    expect(stderr).toContain('the rule sudo is not enforced');
+    expect(status).toBe(0);
+  });
+
+  it('says loudly that an image is for debugging, by its name and its PCRs, too', () => {
+    expect(main.build('debug').stderr).toContain('DEBUG image');
+    const debug = main.built('debug');
+    expect(readdirSync(debug)).toContain('nixos-tee-debug_1.raw');
+    expect(json(join(debug, 'tpm_pcr.json')).Measurements?.PCR4).not.toBe(
+      json(join(main.built('nixos'), 'tpm_pcr.json')).Measurements?.PCR4,
+    );
+    expect(json(join(debug, 'manifest.json')).name).toBe('nixos-tee-debug');
+  });
+
+  it('takes the image with the UKI of older nixpkgs, and refuses one without it', () => {
+    const older = workspaceWith({ era: 'finalImage' });
+    const out = older.built('nixos');
+    const manifest = join(out, 'manifest.json');
+    expect(teeImage('verify', join(out, 'nixos-tee_1.raw'), '--manifest', manifest)).toMatchObject({
+      status: 0,
+    });
+    const other = workspaceWith({ era: 'other' });
+    const { status, stderr } = other.build('nixos', '--print-build-logs');
+    expect(stderr).toContain('does not hold the UKI of this system');
+    expect(status).toBe(1);
+  });
+
+  it('builds the example, whose configuration the policy accepts', () => {
+    const folder = main.at('nginx-kms');
+    cpSync(join(REPOSITORY, 'nix/examples/nginx-kms'), folder, { recursive: true });
+    mkdirSync(join(folder, 'secrets'));
+    writeFileSync(join(folder, 'secrets/payload-key.enc'), 'x');
+    const { status, stdout, stderr } = main.nix([
+      ...['build', `path:${folder}#raw-image`, '--json', '--no-link', '--no-write-lock-file'],
+      ...['--override-input', 'nixpkgs', `path:${main.at('nixpkgs')}`],
+      ...['--override-input', 'tee', `git+file://${main.at('tee')}?dir=nix`],
+    ]);
+    expect(stderr).not.toMatch(/^error/m);
+    expect(status).toBe(0);
+    const [{ outputs }] = JSON.parse(stdout) as [{ outputs: { out: string } }];
+    expect(readdirSync(outputs.out)).toContain('nginx-kms_1.raw');
+  });
+});
+
+describe.skipIf(isSkipped)('apps', () => {
+  it('run their command with the arguments they get', () => {
+    const folder = main.at('standins');
+    for (const [area, name] of [
+      ['image', 'tee-image'],
+      ['ami', 'tee-ami'],
+    ] as const) {
+      mkdirSync(join(folder, area, 'bin'), { recursive: true });
+      writeFileSync(
+        join(folder, area, 'bin', `${name}.js`),
+        `console.log(JSON.stringify(['${name}', ...process.argv.slice(2)]))`,
+      );
+    }
+    const workspace = workspaceWith({ teeTools: folder });
+    const run = (app: string): unknown => {
+      const flake = `git+file://${workspace.at('tee')}?dir=nix#${app}`;
+      const { stdout, stderr } = workspace.nix([
+        ...['run', '--no-write-lock-file', '--override-input', 'nixpkgs'],
+        ...[`path:${workspace.at('nixpkgs')}`, flake, '--', 'a b', '--flag=$x'],
+      ]);
+      expect(stderr).not.toMatch(/^error/m);
+      return JSON.parse(stdout);
+    };
+    const more = ['a b', '--flag=$x'];
+    expect(run('create-ami')).toEqual(['tee-ami', 'create', ...more]);
+    expect(run('sign-efi-image')).toEqual(['tee-image', 'sign', ...more]);
+    expect(run('compute-pcrs')).toEqual(['tee-image', 'measure', ...more]);
+    expect(run('generate-uefi-vars')).toEqual(['tee-image', 'keys', ...more]);
+    if (NIX_SYSTEM === 'x86_64-linux')
+      expect(run('boot-uefi-qemu')).toEqual([
+        ...['tee-image', 'boot', '--firmware', '/usr/share/OVMF/FV', ...more],
+      ]);
+  });
+});
+
+// Optional, in CI, too: nixpkgs is large, and only a network has it.
+const { NIXPKGS_SRC } = process.env;
+const real = whyNotReal();
+if (real !== undefined)
+  console.error(`SKIPPED: the real NixOS modules, image and packages, for want of ${real}`);
+
+function whyNotReal(): string | undefined {
+  if (NIXPKGS_SRC === undefined) return 'NIXPKGS_SRC (a checkout of nixpkgs)';
+  const version = spawnSync('nix', ['--version'], { encoding: 'utf8' }).stdout;
+  const [, major = 0, minor = 0] = (/ (\d+)\.(\d+)/.exec(version) ?? []).map(Number);
+  return major * 1000 + minor >= 2018
+    ? undefined
+    : `Nix 2.18, which nixpkgs needs (${version.trim()})`;
+}
+
+describe.skipIf(isSkipped || real !== undefined)('with the real nixpkgs', () => {
+  const evaluate = (expression: string): Outcome => {
+    const file = main.at('real.nix');
+    writeFileSync(
+      file,
+      `let
+        real = builtins.getFlake "path:${NIXPKGS_SRC}";
+        tee = (import ${main.at('tee/nix/flake.nix')}).outputs { self = tee; nixpkgs = real; };
+      in ${expression}`,
+    );
+    return main.nix(['eval', '--impure', '--json', '-f', file]);
+  };
+  const value = (expression: string): unknown => {
+    const { status, stdout, stderr } = evaluate(expression.replaceAll('SYSTEM', NIX_SYSTEM));
+    expect(stderr).not.toMatch(/^error/m);
+    expect(status).toBe(0);
+    return JSON.parse(stdout);
+  };
+
+  it('evaluates the image', () => {
+    expect(value('(tee.lib.SYSTEM.tee-image { userConfig = { }; }).drvPath')).toMatch(/\.drv$/);
+  });
+
+  it('evaluates the debug image and the example', () => {
+    expect(value('(tee.lib.SYSTEM.tee-image { userConfig = { }; isDebug = true; }).name')).toBe(
+      'nixos-tee-debug_1',
+    );
+    const folder = main.at('nginx-kms');
+    expect(
+      value(`(tee.lib.SYSTEM.tee-image { userConfig = import ${folder}/configuration.nix {
+        settings = builtins.fromJSON (builtins.readFile ${folder}/settings.json);
+        teeKms = tee.packages.SYSTEM.tee-kms;
+      }; }).drvPath`),
+    ).toMatch(/\.drv$/);
+  });
+
+  it('refuses an operator', () => {
+    const { status, stderr } = evaluate(
+      `(tee.lib.${NIX_SYSTEM}.tee-image { userConfig.services.openssh.enable = true; }).drvPath`,
+    );
+    expect(status).toBe(1);
+    expect(stderr).toContain('zero operator access (ssh-server)');
+  });
+
+  it('evaluates packages and apps', () => {
+    expect(value('tee.packages.SYSTEM.tee-tools.drvPath')).toMatch(/\.drv$/);
+    expect(value('map (app: app.program) (builtins.attrValues tee.apps.SYSTEM)')).toHaveLength(
+      NIX_SYSTEM === 'x86_64-linux' ? 5 : 4,
+    );
+  });
+});
