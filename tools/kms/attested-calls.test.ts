@@ -11,6 +11,7 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { startEmulator } from '../emulator/emulator.js';
 import { createKmsService, type KmsService } from '../emulator/kms-endpoint.js';
 import { wrapForRecipient } from '../emulator/kms-envelope.js';
+import { type EmulatedKey, encryptWith } from '../emulator/kms-keys.js';
 import { type LocalServer, startLocalServer } from '../emulator/local-server.js';
 import { bootFromManifest } from '../simulator/boot-state.js';
 import { createNitroPki, type NitroPki } from '../simulator/nitro-pki.js';
@@ -225,6 +226,51 @@ describe('attested calls against a key service that verifies', () => {
     await expect(decrypt(attesterOf(tpm))).rejects.toMatchObject({ code: 'kms.access-denied' });
     await admin.send(new PutKeyPolicyCommand({ KeyId, Policy: before }));
     expect((await decrypt(attesterOf(tpm))).plaintext).toEqual(SECRET);
+  });
+});
+
+describe('an enclave', () => {
+  const ENCLAVE = { PCR0: 'e0'.repeat(48), PCR1: 'e1'.repeat(48), PCR2: 'e2'.repeat(48) };
+  /** As one whose program asks the NSM. */
+  const attesterWith =
+    (pcrs: Readonly<Record<string, string>>): Attester =>
+    (publicKey) =>
+      pki.issueDocument({
+        platform: 'enclave',
+        moduleId: 'i-0123456789abcdef0-enc0123456789abcdef',
+        timestampMs: Date.now(),
+        pcrs: Object.fromEntries(
+          Object.entries(pcrs).map(([name, value]) => [
+            Number(name.slice(3)),
+            Buffer.from(value, 'hex'),
+          ]),
+        ),
+        publicKey,
+      });
+
+  it('gets the secret by the policy of its pcr.json, and debug mode does not', async () => {
+    const { statements } = keyPolicyStatements(ENCLAVE, { principals: [APP] });
+    const { arn } = kms.keys.create({ Statement: statements }, 'enclave');
+    const key = kms.keys.find(arn) as EmulatedKey;
+    const call = (attest: Attester): ReturnType<typeof decryptAttested> =>
+      decryptAttested(
+        clientOf('app'),
+        { KeyId: arn, CiphertextBlob: encryptWith(key, SECRET, {}) },
+        attest,
+      );
+    expect((await call(attesterWith(ENCLAVE))).plaintext).toEqual(SECRET);
+    for (const other of [
+      { ...ENCLAVE, PCR2: 'ee'.repeat(48) },
+      Object.fromEntries(Object.keys(ENCLAVE).map((name) => [name, '00'.repeat(48)])),
+    ])
+      await expect(call(attesterWith(other))).rejects.toMatchObject({ code: 'kms.access-denied' });
+    // A NitroTPM whose PCRs happen to have these values is no enclave.
+    const tpmPcrs = Object.entries(ENCLAVE).map(
+      ([name, value]) => [Number(name.slice(3)), Buffer.from(value, 'hex')] as const,
+    );
+    await expect(call(await machineWith(Object.fromEntries(tpmPcrs)))).rejects.toMatchObject({
+      code: 'kms.access-denied',
+    });
   });
 });
 

@@ -72,6 +72,8 @@ async function runGenerate(flags: Flags): Promise<void> {
   if (answer === undefined) return;
   try {
     if (ciphertextOut !== undefined) await writeOutput(ciphertextOut, answer.ciphertextBlob);
+    else
+      process.stderr.write('tee-kms: note: the encrypted copy was not kept (--ciphertext-out)\n');
     await writeSecret(out, answer.plaintext);
   } finally {
     answer.plaintext.fill(0);

@@ -209,6 +209,7 @@ describe('malformed envelopes', () => {
     ['a byte behind it', () => concatBytes(envelope, Uint8Array.of(0)), 'cms.malformed'],
     ['an end of contents behind it', () => concatBytes(envelope, hex('0000')), 'cms.malformed'],
     ['too large', () => new Uint8Array(20_000).fill(0x30), 'cms.too-large'],
+    ['nested too deep', () => hex('3080'.repeat(20) + '0000'.repeat(20)), 'cms.malformed'],
     ['nested without end', () => hex('3080'.repeat(4000)), 'cms.malformed'],
     [
       'many small elements',

@@ -309,6 +309,14 @@ describe('parseKeyPolicy', () => {
     );
   });
 
+  it('reads conditions without quotes', () => {
+    const text = `{"Statement":[{${statement},"Condition":{"Bool":{"a":true},"NumericEquals":{"b":[1,"2"]}}}]}`;
+    expect(parseKeyPolicy(text).Statement[0]?.Condition).toEqual({
+      Bool: { a: 'true' },
+      NumericEquals: { b: ['1', '2'] },
+    });
+  });
+
   it('reads one statement without a list, and repeated names in different objects', () => {
     expect(parseKeyPolicy(`{"Statement":{${statement}}}`).Statement).toHaveLength(1);
     expect(parseKeyPolicy(`{"Statement":[{${statement}},{${statement}}]}`).Statement).toHaveLength(

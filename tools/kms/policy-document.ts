@@ -102,11 +102,31 @@ function readStatement(value: unknown, where: string): PolicyStatement {
     if (Object.hasOwn(json, name) && json[name] !== '*')
       for (const [kind, list] of Object.entries(object(json[name], `${where}.${name}`)))
         texts(list, `${where}.${name}.${kind}`);
-  if (Condition !== undefined)
-    for (const [operator, keys] of Object.entries(object(Condition, `${where}.Condition`)))
-      for (const [key, values] of Object.entries(object(keys, `${where}.Condition.${operator}`)))
-        texts(values, `${where}.Condition.${operator}.${key}`);
-  return json as unknown as PolicyStatement;
+  const conditions = Condition === undefined ? undefined : readConditions(Condition, where);
+  return {
+    ...(json as unknown as PolicyStatement),
+    ...(conditions !== undefined && { Condition: conditions }),
+  };
+}
+
+/** Numbers, true and false may stand without quotes. */
+function readConditions(value: unknown, where: string): PolicyConditions {
+  const toText = (one: unknown): unknown =>
+    typeof one === 'boolean' || typeof one === 'number' ? String(one) : one;
+  return mapObject(object(value, `${where}.Condition`), (keys, operator) =>
+    mapObject(object(keys, `${where}.Condition.${operator}`), (values, key) => {
+      const read = Array.isArray(values) ? (values as unknown[]).map(toText) : toText(values);
+      texts(read, `${where}.Condition.${operator}.${key}`);
+      return read as string | readonly string[];
+    }),
+  );
+}
+
+function mapObject<T>(
+  json: JsonObject,
+  read: (value: unknown, name: string) => T,
+): Record<string, T> {
+  return Object.fromEntries(Object.entries(json).map(([name, value]) => [name, read(value, name)]));
 }
 
 /** One or many, as a list. */
@@ -147,7 +167,7 @@ function object(value: unknown, where: string): JsonObject {
   return value as JsonObject;
 }
 
-/** Text or a list of texts; IAM takes true, false and numbers in conditions as text only. */
+/** Text or a list of texts. */
 function texts(value: unknown, where: string): void {
   const list = Array.isArray(value) ? (value as unknown[]) : [value];
   const wrong = list.find((one) => typeof one !== 'string');

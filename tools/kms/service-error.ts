@@ -39,6 +39,7 @@ export function serviceError(cause: unknown): ToolError {
   const text = oneLine(cause instanceof Error ? cause.message : String(cause));
   const known = Object.hasOwn(CODES, name) ? CODES[name] : undefined;
   return new ToolError(known ?? guess(name, code, text), {
+    ...(/region is missing/i.test(text) && { expected: '--region, or AWS_REGION' }),
     actual: name === '' || name === 'Error' ? text : `${name}: ${text}`,
     cause,
   });
