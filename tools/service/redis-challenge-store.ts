@@ -46,8 +46,9 @@ return 0`;
  *
  * When Redis does not answer, nothing is accepted (`challenge.store-unavailable`), and the
  * connection is made again in the background. What Redis may have forgotten (it restarted, another
- * server took over, it was flushed) is refused: every Redis process has a beginning of its own, and
- * challenges issued before it are `unknown`. Set `maxmemory-policy noeviction`: docs/challenges.md.
+ * server took over, it was flushed) is refused: every Redis process, and every turn of it as primary,
+ * has a beginning of its own, and challenges issued before it are `unknown`. One that would evict keys
+ * (any `maxmemory-policy` but `noeviction`) is not used: docs/challenges.md.
  *
  * Does not wait for the connection: `check` says whether it is there.
  */
@@ -66,7 +67,7 @@ export function createRedisChallengeStore(
       },
     });
   let client = connect();
-  /** The Redis process at the other end; unknown from the first sign of trouble until it was asked. */
+  /** Who is at the other end; unknown from the first sign of trouble until it was asked. */
   let runId: string | undefined;
   let lastError: unknown;
   let connection = 0;
@@ -98,9 +99,8 @@ export function createRedisChallengeStore(
   }
   async function ask(): Promise<void> {
     const mine = connection;
-    const info = await inTime(client.info('server'), timeoutMs);
-    const id = /^run_id:(\S+)/m.exec(String(info))?.[1];
-    if (id === undefined) throw new TypeError('INFO server has no run_id');
+    const info = await inTime(client.info(), timeoutMs);
+    const id = identify(String(info));
     await inTime(client.set(keyOfBeginning(id), beginning(), { condition: 'NX' }), timeoutMs);
     // Only if nothing happened to the connection since: else somebody else may have answered.
     if (mine === connection) runId = id;
@@ -183,6 +183,21 @@ export function createRedisChallengeStore(
       }
     },
   };
+}
+
+/**
+ * Who is at the other end, from INFO: the process, and the history of its data. A primary that was a
+ * replica in between is the same process with another history: it may have missed what was used.
+ */
+function identify(info: string): string {
+  const field = (name: string): string | undefined =>
+    new RegExp(`^${name}:(\\S+)`, 'm').exec(info)?.[1];
+  const runId = field('run_id');
+  if (runId === undefined) throw new TypeError('INFO has no run_id');
+  const policy = field('maxmemory_policy');
+  if (policy !== undefined && policy !== 'noeviction' && field('maxmemory') !== '0')
+    throw new TypeError(`maxmemory-policy is ${policy}, which forgets: set noeviction`);
+  return `${runId}:${field('master_replid') ?? ''}`;
 }
 
 async function inTime<T>(work: Promise<T>, ms: number): Promise<T> {
