@@ -1,10 +1,11 @@
 import { access } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { Command, InvalidArgumentError } from 'commander';
-import { parseManifest, type ReferenceManifest } from 'tee-verify/manifest';
+import type { ReferenceManifest } from 'tee-verify/manifest';
 import { printable } from 'tee-verify/measure';
-import { EXIT, onInterrupt, readInput, writeOutput } from '../../common/command-line.js';
+import { EXIT, onInterrupt, writeOutput } from '../../common/command-line.js';
 import { ToolError } from '../../common/tool-error.js';
+import { readPlainManifest } from '../read-plain-manifest.js';
 import { type BootOutcome, bootImage } from './boot-image.js';
 import { comparePcrs, formatComparison, type PcrComparison } from './compare-pcrs.js';
 
@@ -19,7 +20,6 @@ interface BootFlags {
   readonly firmware?: string;
 }
 
-const MAX_MANIFEST_BYTES = 1024 * 1024;
 /** Long enough for a boot under software emulation. */
 const ATTEST_TIMEOUT_SECONDS = 300;
 
@@ -164,7 +164,7 @@ async function findManifest(
         cause,
       });
     });
-  return parseManifest(await readInput(path, MAX_MANIFEST_BYTES));
+  return readPlainManifest(path);
 }
 
 function whole(min: number, max: number): (text: string) => number {

@@ -1,5 +1,9 @@
 import { join } from 'node:path';
-import { parseSignatureList, type SignatureEntry } from 'tee-verify/measure';
+import {
+  parseSignatureList,
+  type SecureBootVariables,
+  type SignatureEntry,
+} from 'tee-verify/measure';
 import { readSmallFile } from '../../common/file-source.js';
 import { ToolError } from '../../common/tool-error.js';
 
@@ -30,6 +34,12 @@ export async function readIdentity(folder: string): Promise<SecureBootIdentity> 
   };
   for (const [name, bytes] of Object.entries(variables)) checkList(folder, name, bytes);
   return { folder, variables };
+}
+
+/** The variables as `measureUki` takes them. */
+export function bootVariables({ variables }: SecureBootIdentity): SecureBootVariables {
+  const { PK: pk, KEK: kek, db, dbx } = variables;
+  return { pk, kek, db, dbx };
 }
 
 function absent(error: unknown): Uint8Array {

@@ -23,6 +23,7 @@ import { writeAll } from '../disk/write-all.js';
 import { readImageSigner, type SignerOptions } from './image-signer.js';
 import { type BuiltImage, readBuild, UNSIGNED } from './read-build.js';
 import {
+  bootVariables,
   IDENTITY_VARIABLES,
   readIdentity,
   type SecureBootIdentity,
@@ -122,17 +123,16 @@ function checkDigest(before: string | undefined, after: string | undefined): voi
 
 function measureSigned(
   { manifest, partitions, name, version }: BuiltImage,
-  { variables }: SecureBootIdentity,
+  identity: SecureBootIdentity,
   uki: string,
   raw: string,
   stubProfile: StubProfileName | undefined,
 ): Promise<ImageMeasurements> {
-  const { PK: pk, KEK: kek, db, dbx } = variables;
   const { sourceRevision, builder } = manifest.provenance ?? {};
   return measureImage(uki, {
     ...{ name, version, raw, sourceRevision, builder, stubProfile },
     rootHash: partitions.rootHash,
-    secureBoot: { pk, kek, db, dbx },
+    secureBoot: bootVariables(identity),
   });
 }
 

@@ -1,16 +1,14 @@
-import { existsSync } from 'node:fs';
-import { join } from 'node:path';
 import { Command, Option } from 'commander';
-import { isSignedManifest, parseManifest, type ReferenceManifest } from 'tee-verify/manifest';
 import {
   printable,
   type SecureBootVariables,
   STUB_PROFILES,
   type StubProfileName,
 } from 'tee-verify/measure';
-import { EXIT, ProgressLine, readInput, writeOutput } from '../../common/command-line.js';
+import { EXIT, ProgressLine, writeOutput } from '../../common/command-line.js';
 import { openFile } from '../../common/file-source.js';
-import { ToolError } from '../../common/tool-error.js';
+import { readPlainManifest } from '../read-plain-manifest.js';
+import { bootVariables, readIdentity } from '../signing/secure-boot-identity.js';
 import type { CheckResult } from './check-list.js';
 import { type ImageVerification, verifyImage } from './verify-image.js';
 
@@ -21,8 +19,6 @@ interface VerifyFlags {
   readonly json?: boolean;
 }
 
-const MAX_MANIFEST_BYTES = 1024 * 1024;
-const MAX_LIST_BYTES = 1024 * 1024;
 const MARKS: Readonly<Record<CheckResult['result'], string>> = {
   passed: 'ok      ',
   failed: 'FAILED  ',
