@@ -35,6 +35,7 @@ export async function openAwsClients(options: AwsOptions): Promise<AwsClients> {
     ...(endpoint !== undefined && { endpoint }),
     // withRetries does it: with its own idea of what passes, and a word to the progress line.
     maxAttempts: 1,
+    cacheMiddleware: true,
     requestHandler: {
       httpAgent: agent,
       httpsAgent: agent,

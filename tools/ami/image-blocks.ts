@@ -56,6 +56,7 @@ export class ImageBlocks {
   readonly #memory: SharedArrayBuffer;
   readonly #worker: Worker;
   readonly #ready: ImageBlock[] = [];
+  readonly #released: number[] = [];
   readonly #waiting: Waiting[] = [];
   #summary: BlockSummary | undefined;
   #failure: ToolError | undefined;
@@ -78,7 +79,7 @@ export class ImageBlocks {
     this.#worker = new Worker(WORKER, { eval: true, workerData });
     this.#worker.on('message', (message: ReadBlocksMessage) => this.#take(message));
     this.#worker.on('error', (cause) => this.#fail(unreadable(path, cause)));
-    for (let slot = 0; slot < slots; slot++) this.#worker.postMessage(slot);
+    this.#worker.postMessage(Array.from({ length: slots }, (_, slot) => slot));
   }
 
   /**
@@ -150,7 +151,7 @@ export class ImageBlocks {
       const { slot, index, digest } = message;
       const block: ImageBlock = {
         ...{ index, digest, bytes: Buffer.from(this.#memory, slot * BLOCK_BYTES, BLOCK_BYTES) },
-        release: () => this.#worker.postMessage(slot),
+        release: () => this.#release(slot),
       };
       const waiting = this.#waiting.shift();
       if (waiting === undefined) this.#ready.push(block);
@@ -159,6 +160,12 @@ export class ImageBlocks {
       this.#summary = message;
       for (const { resolve } of this.#waiting.splice(0)) resolve(undefined);
     }
+  }
+
+  /** Several at once, since each message wakes the thread; it has others to read into meanwhile. */
+  #release(slot: number): void {
+    this.#released.push(slot);
+    if (this.#released.length >= READ_AHEAD / 2) this.#worker.postMessage(this.#released.splice(0));
   }
 
   #fail(error: ToolError): void {

@@ -20,7 +20,7 @@ export type ReadBlocksMessage =
   | { readonly unreadable: string };
 
 interface Port {
-  on(event: 'message', listener: (slot: number) => void): unknown;
+  on(event: 'message', listener: (slots: readonly number[]) => void): unknown;
   postMessage(message: ReadBlocksMessage): void;
 }
 
@@ -97,15 +97,17 @@ export function readBlocks(
   }
 
   let ended = false;
-  port.on('message', (slot) => {
-    if (ended) return;
-    let message: ReadBlocksMessage;
-    try {
-      message = next(slot);
-    } catch (error) {
-      message = { unreadable: error instanceof Error ? error.message : String(error) };
+  port.on('message', (slots) => {
+    for (const slot of slots) {
+      if (ended) return;
+      let message: ReadBlocksMessage;
+      try {
+        message = next(slot);
+      } catch (error) {
+        message = { unreadable: error instanceof Error ? error.message : String(error) };
+      }
+      ended = !('slot' in message);
+      port.postMessage(message);
     }
-    ended = !('slot' in message);
-    port.postMessage(message);
   });
 }

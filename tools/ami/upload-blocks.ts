@@ -32,10 +32,14 @@ export interface UploadOptions {
  * reading waits for the network, and memory stays bounded. Throws `ami.*`, `file.*`.
  */
 export async function uploadBlocks(options: UploadOptions): Promise<BlockSummary> {
-  const { blocks, state, concurrency, signal } = options;
+  const { ebs, blocks, state, concurrency, signal } = options;
   const stop = new AbortController();
   const stopSignal = AbortSignal.any([signal, stop.signal]);
   setMaxListeners(0, stopSignal);
+  // Ends what is under way. Passing the signal with each request would have the SDK put its steps
+  // together anew for each, which costs as much as the request.
+  const cut = (): void => ebs.destroy();
+  stopSignal.addEventListener('abort', cut);
   let known = 0;
 
   async function work(): Promise<void> {
@@ -69,6 +73,7 @@ export async function uploadBlocks(options: UploadOptions): Promise<BlockSummary
       }),
     ),
   );
+  stopSignal.removeEventListener('abort', cut);
   // The first failure is the reason; the others were stopped because of it.
   if (failures.length > 0) throw failures[0];
   if (known !== state.acknowledged.size)
@@ -95,7 +100,6 @@ async function putBlock(
             Checksum: checksum,
             ChecksumAlgorithm: 'SHA256',
           }),
-          { abortSignal: signal },
         )
         .catch((error: unknown) => {
           throw isGone(error) ? gone(snapshotId, error) : error;
