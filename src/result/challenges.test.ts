@@ -131,8 +131,18 @@ describe('challenges', () => {
     ['a lifetime of 0', { lifetimeSeconds: 0 }],
     ['a lifetime of a day', { lifetimeSeconds: 86_400 }],
     ['a tolerance of an hour', { clockToleranceSeconds: 3600 }],
+    ['a lost store', { store: undefined }],
+    ['a misspelled lifetime', { lifetimeSecond: 5 }],
   ])('%s is a TypeError', (_name, options) => {
     expect(thrownBy(() => setUp(options))).toBeInstanceOf(TypeError);
+  });
+
+  it('a clock that gives no number accepts nothing', async () => {
+    let nowMs = Date.now();
+    const { challenges } = setUp({ clock: () => nowMs });
+    const { nonce } = challenges.issue(AUDIENCE);
+    nowMs = Number.NaN;
+    await refused(challenges.consume(nonce, AUDIENCE), 'challenge.expired');
   });
 
   it('no audience is a TypeError', () => {

@@ -59,6 +59,9 @@ const NONCE_BYTES = 48;
 const MIN_KEY_BYTES = 32;
 const MAX_AUDIENCE_CHARACTERS = 1024;
 const MAX_PREVIOUS_KEYS = 4;
+const KNOWN: readonly string[] = [
+  ...['key', 'previousKeys', 'lifetimeSeconds', 'clockToleranceSeconds', 'store', 'clock'],
+];
 
 /** Different uses of one key have different labels. */
 const AUDIENCE_LABEL = asciiBytes('tee-verify challenge audience v1\0');
@@ -70,6 +73,11 @@ const MAC_LABEL = asciiBytes('tee-verify challenge v1\0');
  * TypeError for options that cannot be used.
  */
 export function createChallenges(options: ChallengesOptions): Challenges {
+  // A lost store would be the memory of each machine, and every one of them would say yes once.
+  for (const [name, value] of Object.entries(options)) {
+    if (!KNOWN.includes(name)) throw new TypeError(`unknown option ${name}`);
+    if (value === undefined) throw new TypeError(`${name} is undefined: leave it out`);
+  }
   const { lifetimeSeconds = 120, clockToleranceSeconds = 5, previousKeys = [] } = options;
   const { clock = Date.now } = options;
   const keys = [options.key, ...previousKeys].map(readKey);
@@ -102,7 +110,8 @@ export function createChallenges(options: ChallengesOptions): Challenges {
     const issuedAtMs = readTime(nonce);
     const nowMs = clock();
     const ageMs = nowMs - issuedAtMs;
-    if (ageMs > lifetimeMs + toleranceMs)
+    // Written so that a clock that gives no number accepts nothing.
+    if (!(ageMs <= lifetimeMs + toleranceMs))
       refuse(
         'challenge.expired',
         `at most ${lifetimeSeconds} s old`,

@@ -1,5 +1,6 @@
 import { compactVerify, decodeProtectedHeader, type JWK } from 'jose';
-import { copyBytes } from '../bytes/bytes.js';
+import { decodeBase64, encodeBase64Url } from '../bytes/base64.js';
+import { asBytes, copyBytes } from '../bytes/bytes.js';
 import { decodeHex, encodeHex } from '../bytes/hex.js';
 import { jwsAlgorithm, type PublicKey, readPublicKeys } from '../manifest/public-keys.js';
 import { AttestationError, type ErrorDetails } from './attestation-error.js';
@@ -88,7 +89,9 @@ async function verifySignature(token: string, keys: readonly PublicKey[]): Promi
   const text = token.trim();
   let header: JsonObject;
   try {
-    if (text.split('.').length !== 3) throw new TypeError('not three parts');
+    // One spelling: other libraries, and lists of tokens that were seen, compare text.
+    const parts = text.split('.');
+    if (parts.length !== 3 || !parts.every(isCanonical)) throw new TypeError('not three parts');
     header = decodeProtectedHeader(text) as JsonObject;
   } catch (cause) {
     return refuse('result.malformed', 'a compact JWT', 'something else', cause);
@@ -119,6 +122,11 @@ async function verifySignature(token: string, keys: readonly PublicKey[]): Promi
     'none that verifies',
     cause,
   );
+}
+
+function isCanonical(part: string): boolean {
+  const bytes = decodeBase64(part);
+  return bytes !== undefined && encodeBase64Url(bytes) === part;
 }
 
 function parsePayload(bytes: Uint8Array): JsonObject {
@@ -246,15 +254,12 @@ function readExpectations(given: ResultExpectations): Expected {
     throw new TypeError('audience must be the name of this service');
   if (issuer !== undefined && typeof issuer !== 'string')
     throw new TypeError('issuer must be text');
-  const bytes =
-    typeof nonce === 'string'
-      ? decodeHex(nonce)
-      : nonce === undefined
-        ? undefined
-        : copyBytes(nonce);
+  const view = typeof nonce === 'string' ? undefined : asBytes(nonce);
+  const bytes = typeof nonce === 'string' ? decodeHex(nonce) : view && copyBytes(view);
   if (nonce !== undefined && (bytes === undefined || bytes.length === 0))
     throw new TypeError('nonce must be bytes or hex text');
-  if (manifestSha256 !== undefined && !/^[0-9a-fA-F]{64}$/.test(manifestSha256))
+  const isSha256 = typeof manifestSha256 === 'string' && /^[0-9a-fA-F]{64}$/.test(manifestSha256);
+  if (manifestSha256 !== undefined && !isSha256)
     throw new TypeError('manifestSha256 must be 64 hex digits');
   if (!Array.isArray(accept) || !accept.every((tier) => TIERS.includes(tier)))
     throw new TypeError(`accept must be a list of ${TIERS.join(', ')}`);
