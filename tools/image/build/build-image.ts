@@ -3,16 +3,16 @@ import { mkdir, rm, stat, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { StubProfileName } from 'tee-verify/measure';
 import { readInput } from '../../common/command-line.js';
-import { type FileSource, withFiles } from '../../common/file-source.js';
 import { ToolError } from '../../common/tool-error.js';
 import { ARCHITECTURES, type ImageArchitecture } from '../disk/architecture.js';
 import { encodeGpt } from '../disk/gpt.js';
 import { derivedUuid } from '../disk/guid.js';
-import { checkSize, makeEsp } from '../disk/make-esp.js';
+import { checkSize } from '../disk/make-esp.js';
 import {
   formatPartitionDescription,
   type PartitionDescription,
 } from '../disk/partition-description.js';
+import { fillRootHash, makeBootPartition } from './boot-partition.js';
 import { withRootHash } from './command-line-text.js';
 import { readStub } from './find-stub.js';
 import { formatVerity } from './format-verity.js';
@@ -26,7 +26,6 @@ import { RawWriter } from './raw-writer.js';
 import { readRootFolder } from './read-root-folder.js';
 import { checkPolicy, listingOf, type RootEntry } from './root-tree.js';
 import { unpackTar } from './unpack-tar.js';
-import { writeUki } from './write-uki.js';
 
 /** What to build an image from. Paths of files; `-` is standard input, at most once. */
 export interface BuildOptions {
@@ -113,9 +112,16 @@ export async function buildImage(options: BuildOptions): Promise<BuildResult> {
 
     onProgress('making the file system');
     const listing = listingOf(root.entries);
-    const erofs = inWork('root.erofs');
-    const uuid = derivedUuid('file system', listing);
-    await makeErofs({ ...root, uuid, output: erofs });
+    const [erofs, uki, esp] = [inWork('root.erofs'), at('unsigned.efi'), inWork('esp.img')];
+    const espVolumeId = derivedUuid('esp volume', listing).slice(0, 8);
+    const [places] = await bothOrNone(
+      makeBootPartition({
+        ...{ kernel: options.kernel, initrds: options.initrds, stub, machine, osRelease },
+        ...{ words: options.commandLine, mount, architecture, uki, esp },
+        ...{ sizeBytes: espBytes, volumeId: espVolumeId },
+      }),
+      makeErofs({ ...root, uuid: derivedUuid('file system', listing), output: erofs }),
+    );
 
     onProgress('making the hash tree');
     const { size: dataBytes } = await stat(erofs);
@@ -127,25 +133,15 @@ export async function buildImage(options: BuildOptions): Promise<BuildResult> {
         uuid: derivedUuid('hash tree', listing),
         salt: createHash('sha256').update(`tee-image salt\0${listing}`).digest('hex'),
       });
-      const [rootHash] = await bothOrNone(hashing, raw.copy(erofs, layout.data.offsetBytes));
+      const copying = raw
+        .copy(erofs, layout.data.offsetBytes)
+        .then(() => raw.copy(esp, layout.esp.offsetBytes));
+      const [rootHash] = await bothOrNone(hashing, copying);
 
-      onProgress('making the UKI');
-      const commandLine = withRootHash(options.commandLine, mount, rootHash);
-      const uki = at('unsigned.efi');
-      await withFiles([options.kernel, ...options.initrds], ([kernel, ...initrds]) =>
-        writeUki({
-          ...{ stub, machine, kernel: kernel as FileSource, initrds },
-          ...{ osRelease, commandLine, output: uki },
-        }),
-      );
-      const identity = { image, architecture, mount, rootHash, dataBytes };
+      await fillRootHash(uki, places, rootHash);
+      await raw.write(Buffer.from(rootHash), layout.esp.offsetBytes + places.inEsp);
+      const identity = { image, architecture, mount, rootHash, dataBytes, espVolumeId };
       const description = describePartitions(identity, layout);
-      const esp = inWork('esp.img');
-      await makeEsp({
-        ...{ uki, output: esp, architecture, sizeBytes: espBytes },
-        volumeId: description.espVolumeId,
-      });
-      await raw.copy(esp, layout.esp.offsetBytes);
       const table = encodeGpt(gptTableOf(description));
       await raw.write(table.head, 0);
       await raw.write(table.tail, layout.sizeBytes - table.tail.length);

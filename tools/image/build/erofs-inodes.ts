@@ -44,6 +44,7 @@ interface Inode {
 
 class ErofsFile {
   readonly #file: number;
+  readonly #size: number;
   readonly #planned: ReadonlyMap<string, RootEntry>;
   readonly #blockBytes: number;
   readonly #inodesOffset: number;
@@ -53,6 +54,7 @@ class ErofsFile {
 
   constructor(file: number, planned: ReadonlyMap<string, RootEntry>) {
     this.#file = file;
+    this.#size = fstatSync(file).size;
     this.#planned = planned;
     const head = this.#read(SUPERBLOCK, 128);
     if (head.readUInt32LE(0) !== MAGIC) unknownForm('another magic number');
@@ -158,7 +160,7 @@ class ErofsFile {
   }
 
   #read(offset: number, length: number): Buffer {
-    const isInside = length >= 0 && offset + length <= fstatSync(this.#file).size;
+    const isInside = length >= 0 && offset + length <= this.#size;
     const bytes = Buffer.alloc(isInside ? length : 0);
     if (!isInside || readSync(this.#file, bytes, 0, length, offset) !== length)
       unknownForm(`${length} bytes at ${offset}`);

@@ -44,11 +44,13 @@ export interface ImageIdentity {
   readonly mount: 'root' | 'usr';
   readonly rootHash: string;
   readonly dataBytes: number;
+  /** 8 hex digits. */
+  readonly espVolumeId: string;
 }
 
 /** The partition description: every UUID follows from the root hash. */
 export function describePartitions(
-  { image, architecture, mount, rootHash, dataBytes }: ImageIdentity,
+  { image, architecture, mount, rootHash, dataBytes, espVolumeId }: ImageIdentity,
   { esp, data, hashes, sizeBytes }: ImageLayout,
 ): PartitionDescription {
   const { types } = ARCHITECTURES[architecture];
@@ -62,7 +64,7 @@ export function describePartitions(
     sizeBytes,
     diskUuid: derivedUuid('disk', rootHash),
     rootHash,
-    espVolumeId: derivedUuid('esp volume', rootHash).slice(0, 8),
+    espVolumeId,
     partitions: [
       { number: 1, label: 'esp', type: ESP_TYPE, uuid: espUuid, ...esp },
       { number: 2, label: mount, type: types[mount], uuid: dataUuid, ...data, dataBytes },

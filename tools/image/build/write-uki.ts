@@ -27,10 +27,10 @@ const INITRD_ALIGNMENT = 4;
 
 /**
  * Writes a UKI: `.osrel`, `.cmdline`, `.initrd`, `.linux` behind the sections of the stub. The kernel
- * stands last, so that nothing is behind it in memory. Throws the codes of `layoutUki`,
- * `uki-build.architecture`, `file.unreadable`, `file.unwritable`.
+ * stands last, so that nothing is behind it in memory. Says where the command line stands in the file.
+ * Throws the codes of `layoutUki`, `uki-build.architecture`, `file.unreadable`, `file.unwritable`.
  */
-export async function writeUki(plan: UkiPlan): Promise<void> {
+export async function writeUki(plan: UkiPlan): Promise<{ readonly commandLineOffset: number }> {
   const kernel = await readPeImage(plan.kernel);
   if (kernel.machine !== plan.machine)
     throw new ToolError('uki-build.architecture', {
@@ -61,6 +61,8 @@ export async function writeUki(plan: UkiPlan): Promise<void> {
       await file.close();
     }
   });
+  const line = layout.sections.find(({ name }) => name === '.cmdline');
+  return { commandLineOffset: line?.offset ?? 0 };
 }
 
 function joinInitrds(initrds: readonly ByteSource[]): (ByteSource | Uint8Array)[] {

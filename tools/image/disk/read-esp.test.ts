@@ -139,6 +139,8 @@ describe('readEsp', () => {
     expect(file?.path).toBe('EFI/BOOT/BOOTX64.EFI');
     const read = new Uint8Array((await file?.source.read(0, 99_999)) ?? []);
     expect(Buffer.from(read)).toEqual(Buffer.alloc(FILE_BYTES, 0x5a));
+    expect(file?.offsetOf(600)).toBe(CLUSTER(6) + 88);
+    expect(file?.offsetOf(99_999)).toBeNaN();
   });
 
   it('shows hidden, deleted and long names as firmware sees them', async () => {

@@ -9,6 +9,8 @@ export interface EspFile {
   readonly path: string;
   /** Its bytes; `source.size` of them. */
   readonly source: ByteSource;
+  /** Where a byte of it stands in the partition; not a number behind its end. */
+  offsetOf(place: number): number;
 }
 
 /** What an EFI system partition holds. */
@@ -57,7 +59,7 @@ export async function readEsp(
         folders.push(below);
         await walk(table.chain(entry.firstCluster, below), below, depth + 1);
       } else {
-        files.push({ path: below, source: fileSource(partition, geometry, table, entry, below) });
+        files.push({ path: below, ...fileOf(partition, geometry, table, entry, below) });
       }
     }
   };
@@ -66,30 +68,38 @@ export async function readEsp(
   return { volumeId: geometry.volumeId, files, folders };
 }
 
-function fileSource(
+function fileOf(
   partition: ByteSource,
   geometry: FatGeometry,
   table: FatTable,
   { firstCluster, sizeBytes }: FatEntry,
   path: string,
-): ByteSource {
-  if (sizeBytes === 0) {
-    must(firstCluster === 0, `${path}: no cluster for no bytes`, `${firstCluster}`);
-    return windowOf(partition, 0, 0);
-  }
-  const clusters = table.chain(firstCluster, path);
-  const needed = Math.ceil(sizeBytes / geometry.clusterBytes);
+): Pick<EspFile, 'source' | 'offsetOf'> {
+  const { clusterBytes } = geometry;
+  const isEmpty = sizeBytes === 0;
+  if (isEmpty) must(firstCluster === 0, `${path}: no cluster for no bytes`, `${firstCluster}`);
+  const clusters = isEmpty ? [] : table.chain(firstCluster, path);
+  const needed = Math.ceil(sizeBytes / clusterBytes);
   must(clusters.length === needed, `${path} in ${needed} clusters`, `${clusters.length}`);
-  return windowOf(clusterSource(partition, geometry, clusters), 0, sizeBytes);
+  return {
+    source: windowOf(clusterSource(partition, geometry, clusters), 0, sizeBytes),
+    offsetOf: (place) => {
+      const cluster = clusters[Math.floor(place / clusterBytes)] ?? Number.NaN;
+      return clusterOffset(geometry, cluster) + (place % clusterBytes);
+    },
+  };
 }
+
+const clusterOffset = ({ clusterBytes, dataOffset }: FatGeometry, cluster: number): number =>
+  dataOffset + (cluster - 2) * clusterBytes;
 
 /** Clusters in order as one source; neighbours are read together. */
 function clusterSource(
   partition: ByteSource,
-  { clusterBytes, dataOffset }: FatGeometry,
+  geometry: FatGeometry,
   clusters: readonly number[],
 ): ByteSource {
-  const offsetOf = (cluster: number): number => dataOffset + (cluster - 2) * clusterBytes;
+  const { clusterBytes } = geometry;
   return {
     size: clusters.length * clusterBytes,
     async read(offset, length) {
@@ -103,7 +113,7 @@ function clusterSource(
           count++;
         const inside = at - first * clusterBytes;
         const take = Math.min(count * clusterBytes - inside, end - at);
-        const part = await partition.read(offsetOf(from) + inside, take);
+        const part = await partition.read(clusterOffset(geometry, from) + inside, take);
         must(part.length === take, `${take} bytes of a file`, `${part.length}`);
         bytes.set(part, at - offset);
         at += take;
