@@ -54,14 +54,17 @@ function run(
 }
 
 const curves = { one: 'P-256', two: 'P-384' } as const;
-beforeAll(() => {
+beforeAll(async () => {
   writeFileSync(at('manifest.json'), MANIFEST);
+  writeFileSync(at('other.crt'), (await createNitroPki()).rootPem);
   for (const [name, namedCurve] of Object.entries(curves)) {
     const { publicKey, privateKey } = generateKeyPairSync('ec', { namedCurve });
     // SEC1, as openssl ecparam -genkey writes it.
     writeFileSync(at(`${name}.pem`), privateKey.export({ format: 'pem', type: 'sec1' }));
     writeFileSync(at(`${name}.pub.pem`), publicKey.export({ format: 'pem', type: 'spki' }));
   }
+  const pem = readFileSync(at('one.pub.pem'), 'utf8').replaceAll('\n', '');
+  writeFileSync(at('two-of-two.json'), JSON.stringify({ keys: [pem, pem], threshold: 2 }));
   const { publicKey, privateKey } = generateKeyPairSync('ed25519');
   writeFileSync(at('ed.jwk'), JSON.stringify(privateKey.export({ format: 'jwk' })));
   writeFileSync(at('ed.pub.jwk'), JSON.stringify(publicKey.export({ format: 'jwk' })));
@@ -180,6 +183,42 @@ describe('tee-image manifest', () => {
       ['verify', 'MANIFEST', '--keys', 'FOLDER/one.pub.pem', '--threshold', '2'],
       2,
       /fewer than 2/,
+    ],
+    [
+      'a threshold in the file of the keys',
+      ['verify', 'MANIFEST', '--keys', 'FOLDER/two-of-two.json'],
+      2,
+      /usage\.option-conflict.*threshold/,
+    ],
+    [
+      'standard input for the manifest and the keys',
+      ['verify', '-', '--keys', '-'],
+      2,
+      /- more than once/,
+    ],
+    [
+      '30 February',
+      ['sign', 'MANIFEST', '--not-after', '2030-02-30T00:00:00Z'],
+      2,
+      /Expected a time/,
+    ],
+    [
+      'an end before 1970',
+      ['sign', 'MANIFEST', '--key', 'FOLDER/one.pem', '--not-after', '1969-01-01T00:00:00Z'],
+      2,
+      /Expected a time/,
+    ],
+    [
+      'certificates of another key',
+      ['sign', 'MANIFEST', '--key', 'FOLDER/two.pem', '--certificates', 'FOLDER/other.crt'],
+      2,
+      /certificate of another key/,
+    ],
+    [
+      'certificates that are none',
+      ['sign', 'MANIFEST', '--key', 'FOLDER/two.pem', '--certificates', 'FOLDER/one.pub.pem'],
+      2,
+      /no CERTIFICATE block/,
     ],
     ['an unknown command', ['frobnicate'], 2, /unknown command|frobnicate/],
   ])('%s', async (_name, args, status, message) => {

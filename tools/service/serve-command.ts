@@ -274,8 +274,10 @@ function note(event: string, details: object): void {
 
 function addPolicy(text: string, before: Flags['policy'] = []): Flags['policy'] {
   const at = text.lastIndexOf('=');
-  if (at < 1 || at === text.length - 1)
-    throw new InvalidArgumentError('Expected <audience>=<manifest file>.');
+  if (at < 1 || at > 1024 || at === text.length - 1)
+    throw new InvalidArgumentError(
+      'Expected <audience>=<manifest file>, the audience with 1024 characters at most.',
+    );
   return [...before, { audience: text.slice(0, at), path: text.slice(at + 1) }];
 }
 

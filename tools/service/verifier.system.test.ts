@@ -328,7 +328,7 @@ describe('the handler', () => {
     const packages = new Set<string>();
     for (const file of waiting) {
       const text = readFileSync(new URL(file, dist), 'utf8');
-      for (const [, specifier] of text.matchAll(/(?:from|import)\s*\(?['"]([^'"]+)['"]/g)) {
+      for (const [, specifier] of text.matchAll(/(?:from|import)\s*\(?['"]([^'"\s]+)['"]/g)) {
         const name = specifier as string;
         if (!name.startsWith('.')) packages.add(name);
         else if (!seen.has(name)) {
