@@ -147,7 +147,7 @@ export const IMAGE_CODES = {
   ],
   'identity.malformed': [
     'the folder holds no whole Secure Boot identity',
-    'It needs owner-guid.txt, PK, KEK and db as .esl and .crt; make one with tee-image keys new.',
+    'It needs PK.esl, KEK.esl and db.esl; make one with tee-image keys new.',
   ],
   'secure-boot.key-invalid': [
     'the private key cannot sign images for firmware',

@@ -4,6 +4,8 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { afterAll, describe, expect, it } from 'vitest';
+import { ARCHITECTURES } from '../disk/architecture.js';
+import { encodeGpt } from '../disk/gpt.js';
 import { qemuArguments } from './machine.js';
 
 const COMMAND = fileURLToPath(new URL('../bin/tee-image.js', import.meta.url));
@@ -18,6 +20,19 @@ describe('tee-image boot', () => {
   writeFileSync(noDisk, Buffer.alloc(4096));
   const cut = join(folder, 'cut.raw');
   writeFileSync(cut, bytes.subarray(0, 4000));
+  const arm = join(folder, 'arm.raw');
+  const { head, tail } = encodeGpt({
+    sizeBytes: 4 * 1024 * 1024,
+    diskUuid: '8be4df61-93ca-11d2-aa0d-00e098032b8c',
+    partitions: [
+      {
+        ...{ type: ARCHITECTURES.aarch64.types.root, uuid: '8be4df61-93ca-11d2-aa0d-00e098032b8d' },
+        ...{ label: 'root', offsetBytes: 1024 * 1024, sizeBytes: 1024 * 1024, attributes: 0n },
+      },
+    ],
+  });
+  const gap = Buffer.alloc(4 * 1024 * 1024 - head.length - tail.length);
+  writeFileSync(arm, Buffer.concat([head, gap, tail]));
   const bin = join(folder, 'bin');
   spawnSync('mkdir', [bin]);
   symlinkSync(process.execPath, join(bin, 'node'));
@@ -36,6 +51,7 @@ describe('tee-image boot', () => {
     ['an image that is not there', [join(folder, 'no.raw')], 2, 'file.unreadable'],
     ['standard input', ['-'], 2, 'usage.option-invalid'],
     ['a file without partition table', [noDisk], 1, 'boot.image-unsupported'],
+    ['an image for another processor', [arm], 1, 'one for aarch64'],
     ['half a sector', [cut], 1, 'boot.image-unsupported'],
     ['too little memory', [disk, '--memory', '100'], 2, '256 to'],
     ['a timeout that is no number', [disk, '--timeout', '5s'], 2, 'whole number'],

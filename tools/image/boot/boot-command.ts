@@ -53,12 +53,12 @@ console on this terminal, no network. KVM is used when a guest really runs with 
 emulation. Writes of the guest go to a temporary overlay. Ctrl-C ends it.
 
 --attest asks nothing of the guest: the TPM logs what it is told, and the PCRs are computed from
-that. The guest counts as booted when its PCRs stayed the same for --settle seconds after the
-firmware handed over, when it powered off, or when --until was seen.
+that. The guest counts as booted when --until was seen; without it, when its PCRs stayed the same
+for --settle seconds after the firmware handed over; and when it powered off.
 
 Examples:
   tee-image boot out/payments_1.raw
-  tee-image boot out/payments_1.raw --attest
+  tee-image boot out/payments_1.raw --attest --until 'Startup finished'
   tee-image boot signed/payments_1.signed.raw --secure-boot payments-keys --attest
   tee-image boot out/payments_1.raw --until 'login:' --timeout 120
 
@@ -89,7 +89,9 @@ async function runBoot(image: string, flags: BootFlags): Promise<void> {
       ...(flags.firmware === undefined ? {} : { firmware: flags.firmware }),
       ...(flags.until === undefined ? {} : { until: flags.until }),
       ...(timeoutSeconds === undefined ? {} : { timeoutSeconds }),
-      ...(manifest === undefined ? {} : { settleSeconds: flags.settle }),
+      ...(manifest === undefined || flags.until !== undefined
+        ? {}
+        : { settleSeconds: flags.settle }),
     });
     await conclude(outcome, flags, manifest);
   } finally {

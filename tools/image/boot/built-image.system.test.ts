@@ -109,7 +109,7 @@ describe.skipIf(!have || !built)('an image of tee-image build', () => {
 
   it('boots read-only under dm-verity with the PCRs of its manifest, which tee-attest reads', () => {
     const before = readFileSync(raw);
-    const { status, stdout, stderr } = boot(raw, '--attest');
+    const { status, stdout, stderr } = boot(raw, '--attest', '--until', 'TEE-END');
     const { report, line, pcrs } = readReport(stdout);
     expect(line('MOUNT')).toMatch(/^\/dev\/mapper\/root \/ erofs ro,/);
     expect(line('MAPPING')).toMatch(/^CRYPT-VERITY-.*read-only 1$/);
@@ -141,7 +141,10 @@ describe.skipIf(!have || !built)('an image of tee-image build', () => {
   it('signed, boots with Secure Boot and the PCRs of its manifest', () => {
     expectOk('keys', 'new', '--out', at('keys'));
     expectOk('sign', at('out'), '--keys', at('keys'), '--out', at('signed'));
-    const { status, stdout } = boot(signed, '--secure-boot', at('keys'), '--attest');
+    const { status, stdout } = boot(
+      signed,
+      ...['--secure-boot', at('keys'), '--attest', '--until', 'TEE-END'],
+    );
     const { line, pcrs } = readReport(stdout);
     expect(line('MAPPING')).toMatch(/^CRYPT-VERITY-/);
     expectPcrs(pcrs, at('signed/manifest.json'));
