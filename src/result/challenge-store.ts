@@ -42,7 +42,8 @@ export function createMemoryChallengeStore(
   const used = new Map<string, number>();
   return {
     async consume({ id, issuedAtMs, keepMs }) {
-      const nowMs = Date.now();
+      // Never the clock on the wall: set forward and back, it would forget what is still accepted.
+      const nowMs = performance.now();
       for (const [oldest, untilMs] of used) {
         if (untilMs > nowMs) break;
         used.delete(oldest);

@@ -1,5 +1,5 @@
 import fc from 'fast-check';
-import { describe, expect, it } from 'vitest';
+import { describe, expect, it, vi } from 'vitest';
 import { expectRejection, rejectionOf, thrownBy } from '../test-support/rejection.js';
 import { type ChallengeStore, createMemoryChallengeStore } from './challenge-store.js';
 import { type ChallengesOptions, createChallenges } from './challenges.js';
@@ -168,6 +168,22 @@ describe('the store in memory', () => {
     expect(await store.consume(used('a', 0))).toBe('fresh');
     await new Promise((resolve) => setTimeout(resolve, 2));
     expect(await store.consume(used('b'))).toBe('fresh');
+  });
+
+  it('a clock that is set forward and back makes it forget nothing', async () => {
+    let aheadMs = 0;
+    const real = Date.now;
+    const spy = vi.spyOn(Date, 'now').mockImplementation(() => real() + aheadMs);
+    try {
+      const store = createMemoryChallengeStore();
+      expect(await store.consume(used('a'))).toBe('fresh');
+      aheadMs = 3_600_000;
+      expect(await store.consume(used('b'))).toBe('fresh');
+      aheadMs = 0;
+      expect(await store.consume(used('a'))).toBe('used');
+    } finally {
+      spy.mockRestore();
+    }
   });
 
   it('knows nothing of what was issued before it was made: a restart opens no window', async () => {
