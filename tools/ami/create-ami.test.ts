@@ -97,6 +97,16 @@ describe('createAmi', () => {
     await expectIdentical(path, made.snapshotId);
   });
 
+  it('puts zeros behind the end of the image, also into memory that held other blocks', async () => {
+    aws = await startLocalAws();
+    const path = image(
+      15 * MIB + 5,
+      Array.from({ length: 31 }, (_, i) => i),
+    );
+    const made = await upload({ concurrency: 1 });
+    await expectIdentical(path, made.snapshotId);
+  });
+
   it('registers with UEFI, NitroTPM, ENA, IMDSv2, UEFI variables and tags', async () => {
     aws = await startLocalAws();
     image();
@@ -188,6 +198,25 @@ describe('createAmi', () => {
     expect(sentAgain(requests)).toEqual([]);
     const { store } = aws;
     expect(Buffer.compare(store.contents(made.snapshotId, 150 * MIB), readFileSync(path))).toBe(0);
+  });
+
+  it('sends a block again whose acknowledgement is of other data', async () => {
+    count = 0;
+    aws = await startLocalAws(
+      when(/^PUT /, (n) =>
+        n === 1
+          ? {
+              change: (response) => ({
+                ...response,
+                headers: { ...response.headers, 'x-amz-checksum': `${'A'.repeat(43)}=` },
+              }),
+            }
+          : undefined,
+      ),
+    );
+    image();
+    expect(await upload()).toMatchObject({ sentBlocks: 4, retries: 1 });
+    expect(countPuts(aws.server.requests)).toBe(5);
   });
 
   it('stops when told, and goes on without sending again what was acknowledged', async () => {

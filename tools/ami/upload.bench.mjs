@@ -6,7 +6,15 @@
  */
 import { spawn, spawnSync } from 'node:child_process';
 import { createHash, randomFillSync } from 'node:crypto';
-import { closeSync, ftruncateSync, mkdtempSync, openSync, rmSync, writeSync } from 'node:fs';
+import {
+  closeSync,
+  ftruncateSync,
+  mkdtempSync,
+  openSync,
+  rmSync,
+  statSync,
+  writeSync,
+} from 'node:fs';
 import { open } from 'node:fs/promises';
 import { Agent, request } from 'node:http';
 import { tmpdir } from 'node:os';
@@ -15,11 +23,15 @@ import { fileURLToPath } from 'node:url';
 
 const BLOCK = 524_288;
 const CONCURRENCY = 64;
-const megabytes = Number(process.argv[2] ?? 300);
-const rounds = Number(process.argv[3] ?? 5);
-const blocks = Math.ceil((megabytes * 1e6) / BLOCK);
+const megabytes = Number(process.argv[2] ?? 300) || 300;
+const rounds = Number(process.argv[3] ?? 5) || 5;
+/** Alone, the number is counted in the image. */
+const blocks =
+  process.argv[2] === 'alone'
+    ? Math.ceil(statSync(process.argv[3]).size / BLOCK)
+    : Math.ceil((megabytes * 1e6) / BLOCK);
 const root = fileURLToPath(new URL('../..', import.meta.url));
-const folder = mkdtempSync(join(tmpdir(), 'tee-ami-bench-'));
+const folder = process.argv[2] === 'alone' ? '' : mkdtempSync(join(tmpdir(), 'tee-ami-bench-'));
 const environment = {
   AWS_ACCESS_KEY_ID: 'bench',
   AWS_SECRET_ACCESS_KEY: 'bench',
@@ -42,6 +54,11 @@ await deleteAmi({ id: imageId, endpoint });
 console.log(JSON.stringify({ ms: ended - started, memory: process.resourceUsage().maxRSS / 1024 }));
 `;
 
+if (process.argv[2] === 'alone') {
+  const [, , , image, url] = process.argv;
+  console.log(JSON.stringify({ ms: await timed(() => sendAlone(image, url)) }));
+  process.exit();
+}
 const emulator = spawn(
   process.execPath,
   [join(root, 'build/tools/emulator/cli.js'), '--port', '0'],
@@ -58,12 +75,12 @@ try {
   const times = { alone: [], dense: [], sparse: [] };
   let memory = 0;
   for (let round = 0; round <= rounds; round++) {
-    const alone = await timed(() => sendAlone(dense, url));
+    const alone = runAlone(dense, url);
     const denseUpload = upload(dense, url);
     const sparseUpload = upload(sparse, url);
     memory = Math.max(memory, denseUpload.memory, sparseUpload.memory);
     if (round === 0) continue; // warming up
-    times.alone.push(alone);
+    times.alone.push(alone.ms);
     times.dense.push(denseUpload.ms);
     times.sparse.push(sparseUpload.ms);
   }
@@ -93,6 +110,14 @@ function makeImage(name, bytes, place) {
   }
   closeSync(file);
   return path;
+}
+
+/** The same work without the SDK, also in a process of its own: both begin cold. */
+function runAlone(image, url) {
+  const self = fileURLToPath(import.meta.url);
+  const run = spawnSync(process.execPath, [self, 'alone', image, url], { encoding: 'utf8' });
+  if (run.status !== 0) throw new Error(run.stderr);
+  return JSON.parse(run.stdout);
 }
 
 /** One upload in a process of its own; its time is that of the blocks alone. */
