@@ -2,7 +2,7 @@ import { Command } from 'commander';
 import { decryptAttested } from './attested-calls.js';
 import { type AttestedCallFlags, runAttestedCall, withCallOptions } from './attested-command.js';
 import { readCiphertext, readEncryptionContext } from './key-input.js';
-import { refuseTerminal, writeSecret } from './write-secret.js';
+import { checkTarget, writeSecret } from './write-secret.js';
 
 interface Flags extends AttestedCallFlags {
   readonly keyId: string;
@@ -39,7 +39,7 @@ interrupted.`,
 }
 
 async function runDecrypt(flags: Flags): Promise<void> {
-  refuseTerminal(flags.out);
+  await checkTarget(flags.out);
   const CiphertextBlob = await readCiphertext(flags.ciphertext);
   const EncryptionContext = readEncryptionContext(flags.encryptionContext);
   const input = { KeyId: flags.keyId, CiphertextBlob, EncryptionContext };

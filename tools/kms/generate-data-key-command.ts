@@ -4,7 +4,7 @@ import { ToolError } from '../common/tool-error.js';
 import { generateDataKeyAttested } from './attested-calls.js';
 import { type AttestedCallFlags, runAttestedCall, withCallOptions } from './attested-command.js';
 import { parseByteCount, readEncryptionContext } from './key-input.js';
-import { refuseTerminal, writeSecret } from './write-secret.js';
+import { checkTarget, writeSecret } from './write-secret.js';
 
 interface Flags extends AttestedCallFlags {
   readonly keyId: string;
@@ -50,7 +50,7 @@ interrupted.`,
 
 async function runGenerate(flags: Flags): Promise<void> {
   const { keyId, keySpec, numberOfBytes, out, ciphertextOut } = flags;
-  refuseTerminal(out);
+  await checkTarget(out);
   if (keySpec !== undefined && numberOfBytes !== undefined)
     throw new ToolError('usage.option-conflict', {
       expected: '--key-spec or --number-of-bytes',

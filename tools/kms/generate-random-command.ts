@@ -2,7 +2,7 @@ import { Command } from 'commander';
 import { generateRandomAttested } from './attested-calls.js';
 import { type AttestedCallFlags, runAttestedCall, withCallOptions } from './attested-command.js';
 import { parseByteCount } from './key-input.js';
-import { refuseTerminal, writeSecret } from './write-secret.js';
+import { checkTarget, writeSecret } from './write-secret.js';
 
 interface Flags extends AttestedCallFlags {
   readonly numberOfBytes: number;
@@ -29,7 +29,7 @@ interrupted.`,
 }
 
 async function runGenerate(flags: Flags): Promise<void> {
-  refuseTerminal(flags.out);
+  await checkTarget(flags.out);
   const random = await runAttestedCall(undefined, flags, (client, attest, options) =>
     generateRandomAttested(client, { NumberOfBytes: flags.numberOfBytes }, attest, options),
   );

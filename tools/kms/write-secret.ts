@@ -15,13 +15,42 @@ export async function writeSecret(path: string | undefined, secret: Uint8Array):
     await writeOutput(undefined, secret);
     return;
   }
-  try {
-    const old = await lstat(path).catch((error: NodeJS.ErrnoException) => {
-      if (error.code === 'ENOENT') return undefined;
-      throw error;
-    });
-    if (old !== undefined) refuseUnsafe(old, path);
+  await writableOrThrow(path, async () => {
+    const old = await findOld(path);
     await replace(path, secret, 0o600 & (old?.mode ?? 0o600));
+  });
+}
+
+/**
+ * Before anything is asked of the key service: a terminal is no place for bytes, and what
+ * `writeSecret` would refuse is refused now.
+ * @throws ToolError `file.unwritable`, `usage.option-conflict`
+ */
+export async function checkTarget(path: string | undefined): Promise<void> {
+  if (path !== undefined && path !== '-') {
+    await writableOrThrow(path, () => findOld(path));
+    return;
+  }
+  if (process.stdout.isTTY === true)
+    throw new ToolError('usage.option-conflict', {
+      expected: '--out <file> or a pipe for the bytes of the secret',
+      actual: 'a terminal',
+    });
+}
+
+/** The file that is there already, when it may be replaced. */
+async function findOld(path: string): Promise<Stats | undefined> {
+  const old = await lstat(path).catch((error: NodeJS.ErrnoException) => {
+    if (error.code === 'ENOENT') return undefined;
+    throw error;
+  });
+  if (old !== undefined) refuseUnsafe(old, path);
+  return old;
+}
+
+async function writableOrThrow<T>(path: string, work: () => Promise<T>): Promise<T> {
+  try {
+    return await work();
   } catch (cause) {
     if (cause instanceof ToolError) throw cause;
     const { code } = cause as { code?: unknown };
@@ -30,15 +59,6 @@ export async function writeSecret(path: string | undefined, secret: Uint8Array):
       cause,
     });
   }
-}
-
-/** Before anything is asked of the key service: a terminal is no place for bytes. */
-export function refuseTerminal(path: string | undefined): void {
-  if ((path === undefined || path === '-') && process.stdout.isTTY === true)
-    throw new ToolError('usage.option-conflict', {
-      expected: '--out <file> or a pipe for the bytes of the secret',
-      actual: 'a terminal',
-    });
 }
 
 function refuseUnsafe(old: Stats, path: string): void {
