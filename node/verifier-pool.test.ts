@@ -69,6 +69,17 @@ describe('createVerifierPool', () => {
     expect(() => createVerifierPool({ threads: 0 })).toThrow(TypeError);
   });
 
+  it('refuses rules of signers that sending them to a worker would lose', async () => {
+    pool = createVerifierPool({ threads: 1 });
+    const manifestKeys = Object.create(
+      { threshold: 2 },
+      { keys: { value: 'x', enumerable: true } },
+    );
+    await expect(
+      pool.inspect(evidence, vector.manifest, { ...options, manifestKeys }),
+    ).rejects.toBeInstanceOf(TypeError);
+  });
+
   it('does not keep the bytes of the caller: later changes reach nobody', async () => {
     pool = createVerifierPool({ threads: 1 });
     const bytes = new TextEncoder().encode(evidence);

@@ -3,6 +3,7 @@ import { availableParallelism } from 'node:os';
 import { Worker } from 'node:worker_threads';
 import { asBytes } from '../src/bytes/bytes.js';
 import type { EvidenceInput, ManifestInput, Report, VerifyOptions } from '../src/index.js';
+import { demandPlainRules } from '../src/manifest/manifest-rules.js';
 import { ownOptions } from '../src/options.js';
 import { AttestationError } from '../src/result/attestation-error.js';
 import { POOL_CODES } from '../src/result/pool-codes.js';
@@ -111,7 +112,7 @@ class Pool implements VerifierPool {
         id: this.#nextId++,
         evidence: detach(evidence),
         manifest: manifest === undefined ? undefined : detach(manifest),
-        options: structuredClone(ownOptions(options)),
+        options: detachOptions(options),
       };
     } catch (cause) {
       const message = 'evidence, manifest and options must be data that can be sent to a worker';
@@ -196,6 +197,13 @@ class Pool implements VerifierPool {
 function detach<T extends EvidenceInput | ManifestInput>(value: T): T | Uint8Array {
   const bytes = asBytes(value);
   return bytes === undefined ? structuredClone(value) : new Uint8Array(bytes);
+}
+
+/** A copy of the options. Rules that a clone would lose (inherited, computed) are refused first. */
+function detachOptions(given: PoolVerifyOptions): PoolVerifyOptions {
+  const options = ownOptions(given);
+  if (options.manifestKeys !== undefined) demandPlainRules(options.manifestKeys);
+  return structuredClone(options);
 }
 
 /** The worker's file stands beside the entry, whichever chunk this code was bundled into. */
