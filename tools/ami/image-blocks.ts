@@ -76,7 +76,8 @@ export class ImageBlocks {
       // Holes then cost nothing, where the page cache would be filled with their zeros first.
       direct: stats.blocks * 512 + WORTH_SKIPPING_BYTES < stats.size,
     };
-    this.#worker = new Worker(WORKER, { eval: true, workerData });
+    // Without --input-type=module, which the text is not.
+    this.#worker = new Worker(WORKER, { eval: true, workerData, execArgv: [] });
     this.#worker.on('message', (message: ReadBlocksMessage) => this.#take(message));
     this.#worker.on('error', (cause) => this.#fail(unreadable(path, cause)));
     this.#worker.postMessage(Array.from({ length: slots }, (_, slot) => slot));
