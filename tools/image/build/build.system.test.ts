@@ -233,6 +233,38 @@ describe('tee-image build', () => {
     expect(await modes(at('owned'), '--keep-modes')).toEqual(['0 0 1777', '0 0 600']);
   });
 
+  it('builds for aarch64, for /usr, and of nothing', () => {
+    const forArm = (name: string, sections: Parameters<typeof makePe>[0]): string => {
+      const patch = (_: Uint8Array, view: DataView): void => {
+        view.setUint16(PE_OFFSETS.pe + 4, 0xaa64, true);
+        view.setUint32(PE_OFFSETS.optional + 32, 4096, true);
+        view.setUint32(PE_OFFSETS.optional + 36, 512, true);
+      };
+      writeFileSync(at(name), makePe(sections, { patch }));
+      return at(name);
+    };
+    const magic = Buffer.from('#### LoaderInfo: systemd-stub 257.1 ####\0');
+    const stub = forArm('arm.stub', [
+      { name: '.text', data: new Uint8Array(9) },
+      { name: '.sdmagic', data: magic },
+    ]);
+    const kernel = forArm('arm.kernel', [{ name: '.text', data: new Uint8Array(9) }]);
+    mkdirSync(at('empty'));
+    const options = ['--arch', 'aarch64', '--stub', stub, '--mount', 'usr', '--name', 'arm'];
+    const out = build(at('arm'), [...inputs(at('empty'), kernel), ...options]);
+    const description = JSON.parse(readFileSync(join(out, 'partitions.json'), 'utf8'));
+    const labels = description.partitions.map(({ label }: { label: string }) => label);
+    expect(labels).toEqual(['esp', 'usr', 'usr-verity']);
+    expect(description.partitions[1].dataBytes).toBe(4096); // no tree above one block
+    const check = ['verify', join(out, 'arm_1.raw'), '--manifest', join(out, 'manifest.json')];
+    const run = tool(check);
+    expect(run).toMatchObject({ status: 0, stderr: '' });
+    expect(run.stdout).toMatch(/only \/EFI\/BOOT\/BOOTAA64\.EFI/);
+    expect(run.stdout).toMatch(/command line: usrhash=[0-9a-f]{64}/);
+    const uki = readFileSync(join(out, 'unsigned.efi')).toString('latin1');
+    expect(uki).toContain('ID=arm\nNAME="arm"\nVERSION_ID="1"');
+  });
+
   it('makes UKIs whose digest stays when they are signed, also on a stub with an image base', async () => {
     const stub = readFileSync(STUB);
     const optional = stub.readUInt32LE(60) + 24;
@@ -372,7 +404,9 @@ describe('a build that fails', () => {
   });
 
   it('leaves it when it is interrupted', () => {
-    const script = '"$@" & sleep 0.7; kill -TERM $!; wait $!';
+    // As soon as it has a folder to make things in.
+    const wait = `until ls -d '${at('kept')}'/.out.* >/dev/null 2>&1; do sleep 0.01; done`;
+    const script = `"$@" & ${wait}; kill -TERM $!; wait $!`;
     const run = tool([...inputs(at('large')), ...out], ['bash', '-c', script, 'bash']);
     expect(run.status).toBe(130);
     expect(readdirSync(at('kept'))).toEqual(['out']);
