@@ -17,10 +17,10 @@ const FIXED = /^(?:PATH|LANG|LANGUAGE|LC_.*|TZ|SOURCE_DATE_EPOCH|MTOOLSRC)$/;
  * engine `pkcs11` signs. Throws `host.*`, `file.unwritable`.
  */
 export async function signEfi(input: string, output: string, signer: ImageSigner): Promise<void> {
-  const folder = await writing(tmpdir(), () => mkdtemp(join(tmpdir(), 'tee-image-sign-')));
+  // Beside the output: whoever removes that after an interruption removes this, too.
+  const certificate = `${output}.pem`;
+  await writing(certificate, () => writeFile(certificate, signer.certificatePem));
   try {
-    const certificate = join(folder, 'certificate.pem');
-    await writing(folder, () => writeFile(certificate, signer.certificatePem));
     const files = ['--cert', certificate, '--output', output, input];
     if ('pkcs11' in signer.key)
       await runTool('sbsign', ['--engine', 'pkcs11', '--key', signer.key.pkcs11, ...files], {
@@ -31,7 +31,7 @@ export async function signEfi(input: string, output: string, signer: ImageSigner
         runTool('sbsign', ['--key', '/dev/fd/3', ...files], { descriptors: [descriptor] }),
       );
   } finally {
-    await rm(folder, { recursive: true, force: true });
+    await rm(certificate, { force: true });
   }
 }
 
