@@ -3,8 +3,6 @@ import { createHash } from 'node:crypto';
 import { cpSync, existsSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { checkCommandLine } from './audit/check-command-line.js';
-import { treeOf } from './audit/test-support/tree-of.js';
 import {
   flakeInputs,
   makeNixWorkspace,
@@ -152,60 +150,6 @@ describe.skipIf(isSkipped)('the flake', () => {
     expect(status).toBe(1);
   });
 });
-
-describe.skipIf(isSkipped)('the policy', () => {
-  const evaluate = (folder: string): Outcome =>
-    main.nix(['eval', '--raw', '-f', join(folder, 'testing/policy.nix')]);
-
-  it('accepts the good configuration, and each assertion refuses a bad one', () => {
-    expect(evaluate(main.at('tee/nix'))).toMatchObject({ status: 0, stdout: '' });
-  });
-
-  it.each([
-    ['openssh', 'config.services.openssh.enable or false', 'false'],
-    ['hashed-password', '[!*].*', '.*'],
-    ['swap', '(config.swapDevices or [ ]) != [ ]', 'false'],
-    ['command-line-verity', 'isNo found.value', 'false'],
-  ])('is tested: without %s the test fails', (name, from, to) => {
-    const folder = main.at(`policy-${name}`);
-    cpSync(main.at('tee/nix'), folder, { recursive: true });
-    for (const file of ['operator-access.nix', 'kernel-words.nix']) {
-      const path = join(folder, 'policy', file);
-      writeFileSync(path, readFileSync(path, 'utf8').replace(from, to));
-    }
-    expect(evaluate(folder).stdout).toContain(`${name}: expected ${name}, got none`);
-  });
-
-  it('judges command lines as the audit does', () => {
-    const good = 'roothash=00 lockdown=integrity';
-    const lines = [
-      ...['', good, `${good} rw`, `${good} systemd.debug-shell`, `${good} rd.break=mount`],
-      ...[`${good} systemd.verity=OFF`, `${good} systemd.verity=1`, `${good} lockdown=none`],
-      ...[`${good} systemd.verity_usr_options=x,ignore-corruption`, `${good} init=/bin/sh`],
-      ...[`${good} init=/bin/app`, `${good} rootflags=noatime,rw`, `${good} -s`, `${good} single`],
-      ...[`${good} systemd.mask_x=1`, `${good} module.sig-enforce=n`, 'lockdown=1 usrhash='],
-    ];
-    const byAudit = lines.map((commandLine) => [
-      ...new Set(checkCommandLine({ tree: treeOf({}), commandLine }).map(({ rule }) => rule)),
-    ]);
-    const folder = main.at('tee/nix/policy');
-    const expression = `lines: let
-      kernel = import ${folder}/kernel-words.nix;
-      rules = (builtins.fromJSON (builtins.readFile ${folder}/operator-access.json)).rules;
-      words = line: builtins.filter (word: builtins.isString word && word != "") (builtins.split " " line);
-      broken = line: rule: rule ? commandLine && kernel.problems rule.commandLine (words line) != [ ];
-    in map (line: map (rule: rule.id) (builtins.filter (broken line) rules)) lines`;
-    const file = main.at('lines.nix');
-    writeFileSync(file, `(${expression}) (builtins.fromJSON ${nixText(JSON.stringify(lines))})`);
-    const byNix = main.nix(['eval', '--json', '-f', file]);
-    expect(byNix.stderr).not.toMatch(/^error/m);
-    expect(JSON.parse(byNix.stdout)).toEqual(byAudit);
-    expect(byAudit.flat()).toContain('verity');
-  });
-});
-
-const nixText = (text: string): string =>
-  `"${text.replaceAll('\\', '\\\\').replaceAll('"', '\\"').replaceAll('$', '\\$')}"`;
 
 describe.skipIf(isSkipped)('buildImage', () => {
   it('builds the image that tee-image build makes of the same inputs', () => {
@@ -385,72 +329,5 @@ describe.skipIf(isSkipped)('apps', () => {
       expect(run('boot-uefi-qemu')).toEqual([
         ...['tee-image', 'boot', '--firmware', '/usr/share/OVMF/FV', ...more],
       ]);
-  });
-});
-
-// Optional, in CI, too: nixpkgs is large, and only a network has it.
-const { NIXPKGS_SRC } = process.env;
-const real = whyNotReal();
-if (real !== undefined)
-  console.error(`SKIPPED: the real NixOS modules, image and packages, for want of ${real}`);
-
-function whyNotReal(): string | undefined {
-  if (NIXPKGS_SRC === undefined) return 'NIXPKGS_SRC (a checkout of nixpkgs)';
-  const version = spawnSync('nix', ['--version'], { encoding: 'utf8' }).stdout;
-  const [, major = 0, minor = 0] = (/ (\d+)\.(\d+)/.exec(version) ?? []).map(Number);
-  return major * 1000 + minor >= 2018
-    ? undefined
-    : `Nix 2.18, which nixpkgs needs (${version.trim()})`;
-}
-
-describe.skipIf(isSkipped || real !== undefined)('with the real nixpkgs', () => {
-  const evaluate = (expression: string): Outcome => {
-    const file = main.at('real.nix');
-    writeFileSync(
-      file,
-      `let
-        real = builtins.getFlake "path:${NIXPKGS_SRC}";
-        tee = (import ${main.at('tee/nix/flake.nix')}).outputs { self = tee; nixpkgs = real; };
-      in ${expression}`,
-    );
-    return main.nix(['eval', '--impure', '--json', '-f', file]);
-  };
-  const value = (expression: string): unknown => {
-    const { status, stdout, stderr } = evaluate(expression.replaceAll('SYSTEM', NIX_SYSTEM));
-    expect(stderr).not.toMatch(/^error/m);
-    expect(status).toBe(0);
-    return JSON.parse(stdout);
-  };
-
-  it('evaluates the image', () => {
-    expect(value('(tee.lib.SYSTEM.tee-image { userConfig = { }; }).drvPath')).toMatch(/\.drv$/);
-  });
-
-  it('evaluates the debug image and the example', () => {
-    expect(value('(tee.lib.SYSTEM.tee-image { userConfig = { }; isDebug = true; }).name')).toBe(
-      'nixos-tee-debug_1',
-    );
-    const folder = main.at('nginx-kms');
-    expect(
-      value(`(tee.lib.SYSTEM.tee-image { userConfig = import ${folder}/configuration.nix {
-        settings = builtins.fromJSON (builtins.readFile ${folder}/settings.json);
-        teeKms = tee.packages.SYSTEM.tee-kms;
-      }; }).drvPath`),
-    ).toMatch(/\.drv$/);
-  });
-
-  it('refuses an operator', () => {
-    const { status, stderr } = evaluate(
-      `(tee.lib.${NIX_SYSTEM}.tee-image { userConfig.services.openssh.enable = true; }).drvPath`,
-    );
-    expect(status).toBe(1);
-    expect(stderr).toContain('zero operator access (ssh-server)');
-  });
-
-  it('evaluates packages and apps', () => {
-    expect(value('tee.packages.SYSTEM.tee-tools.drvPath')).toMatch(/\.drv$/);
-    expect(value('map (app: app.program) (builtins.attrValues tee.apps.SYSTEM)')).toHaveLength(
-      NIX_SYSTEM === 'x86_64-linux' ? 5 : 4,
-    );
   });
 });

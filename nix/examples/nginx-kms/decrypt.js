@@ -1,5 +1,6 @@
 // For njs, the JavaScript of nginx: POST /decrypt with base64 of nonce (12 bytes), ciphertext and tag
 // (AES-256-GCM) answers the plaintext. What does not decrypt is 400, without a reason.
+// biome-ignore lint/style/useNodejsImportProtocol: njs knows it by this name only.
 import fs from 'fs';
 
 async function handle(r) {

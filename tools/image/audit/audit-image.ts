@@ -48,6 +48,7 @@ export async function auditImage(
     ...(await checkAccounts(subject, etc)),
     ...(await checkMounts(subject, etc)),
     ...checkFiles(subject),
+    ...(await checkInitrd(subject)),
   ];
   const findings = sortFindings(found);
   const isAllowed = ({ rule, where }: Finding): boolean =>
@@ -55,8 +56,25 @@ export async function auditImage(
   return {
     findings: findings.filter((one) => !isAllowed(one)),
     allowed: findings.filter(isAllowed),
-    notes: [...notesOnCommandLine(subject), ...notesOnTree(subject.tree)],
+    notes: [
+      ...notesOnCommandLine(subject),
+      ...notesOnInitrd(subject),
+      ...notesOnTree(subject.tree),
+    ],
   };
+}
+
+/** What the initrd starts; its files are gone when the root runs, so that their modes don't count. */
+async function checkInitrd({ initrd, commandLine }: AuditSubject): Promise<Finding[]> {
+  if (initrd === undefined) return [];
+  const subject = { tree: initrd.tree, ...(commandLine === undefined ? {} : { commandLine }) };
+  const found = [
+    ...(await checkUnits(subject, ['/etc'])),
+    ...checkPrograms(subject),
+    ...checkPaths(subject, ['/etc']),
+    ...(await checkAccounts(subject, ['/etc'])),
+  ];
+  return found.map((one) => ({ ...one, where: `initrd:${one.where}` }));
 }
 
 /** What is on the EFI system partition beside the UKI. */
@@ -80,15 +98,19 @@ function etcFolders({ tree, commandLine }: AuditSubject): string[] {
   return ['/etc', ...own];
 }
 
+function notesOnInitrd({ initrd, commandLine }: AuditSubject): string[] {
+  // Said about the missing command line already.
+  if (commandLine === undefined || initrd?.unread === undefined) return [];
+  return [`The initrd was not looked into as a whole: ${initrd.unread}. See what it starts.`];
+}
+
 function notesOnTree(tree: FileTree): string[] {
-  const notes = ['The initrd is not looked into: see what it starts, and whether it has a shell.'];
   for (const { kind, hasCapabilities } of tree.all())
     if (kind === 'file' && hasCapabilities === undefined)
       return [
-        ...notes,
         'Capabilities of files cannot be seen in a folder: audit the raw image to have them checked.',
       ];
-  return notes;
+  return [];
 }
 
 /** By rule and place, each finding once. */

@@ -8,7 +8,9 @@ import { RULES } from './policy.js';
 import { type StartedUnit, templateOf, UnitGraph } from './unit-graph.js';
 
 /** Where a boot begins, and what every service asks for. */
-const ROOTS = ['default.target', 'sysinit.target', 'basic.target', 'multi-user.target'];
+const ROOTS = [
+  ...['default.target', 'sysinit.target', 'basic.target', 'multi-user.target', 'initrd.target'],
+];
 /** They ask for root's password: without one they let nobody in. */
 const ASKING = ['emergency.service', 'rescue.service'];
 const GETTY_GENERATOR = 'systemd/system-generators/systemd-getty-generator';

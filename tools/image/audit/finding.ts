@@ -1,5 +1,6 @@
 import type { FileTree } from './file-tree.js';
 import { ruleOf, type Severity } from './policy.js';
+import type { Initrd } from './read-initrd.js';
 
 /** One thing that an audit found. */
 export interface Finding {
@@ -19,6 +20,8 @@ export interface AuditSubject {
   readonly tree: FileTree;
   /** The UKI's command line; undefined when only a root is at hand. */
   readonly commandLine?: string;
+  /** The UKI's initrd; undefined when there is none, or only a root is at hand. */
+  readonly initrd?: Initrd;
   /** Every file of the EFI system partition but the UKI. */
   readonly otherEspFiles?: readonly string[];
 }

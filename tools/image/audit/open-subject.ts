@@ -7,6 +7,7 @@ import type { FileTree } from './file-tree.js';
 import type { AuditSubject } from './finding.js';
 import { isErofs, readErofs } from './read-erofs.js';
 import { readFolder } from './read-folder.js';
+import { readInitrd } from './read-initrd.js';
 
 /** What is audited, with the file behind it. */
 export interface OpenSubject extends AuditSubject {
@@ -47,6 +48,7 @@ async function readImage(source: ByteSource): Promise<AuditSubject> {
   return {
     tree: raw.mount === 'usr' ? placeUsr(tree) : tree,
     commandLine: raw.commandLine,
+    ...(raw.initrd === undefined ? {} : { initrd: await readInitrd(raw.initrd) }),
     otherEspFiles: raw.espContents.files
       .map(({ path }) => path)
       .filter((path) => path !== raw.ukiPath),

@@ -1,7 +1,7 @@
 import { type ByteSource, findSection, type PeImage, readPeImage } from 'tee-verify/measure';
 import { ToolError } from '../../common/tool-error.js';
 import { ARCHITECTURES } from '../disk/architecture.js';
-import { readAt } from '../disk/read-at.js';
+import { readAt, windowOf } from '../disk/read-at.js';
 import { type EspContents, readEsp } from '../disk/read-esp.js';
 import { type RawImage, readRawImage } from '../disk/read-raw-image.js';
 
@@ -13,6 +13,8 @@ export interface BootableImage extends RawImage {
   readonly uki: ByteSource;
   /** The command line in the UKI. */
   readonly commandLine: string;
+  /** What is in `.initrd`; undefined when there is none. */
+  readonly initrd: ByteSource | undefined;
 }
 
 const MAX_COMMAND_LINE_BYTES = 64 * 1024;
@@ -28,12 +30,18 @@ export async function openRaw(source: ByteSource): Promise<BootableImage> {
   const file = espContents.files.find(({ path }) => path.toUpperCase() === bootPath);
   if (file === undefined)
     throw new ToolError('esp.unexpected-file', { expected: bootPath, actual: 'no such file' });
+  const image = await readPeImage(file.source);
+  const initrd = findSection(image, '.initrd');
   return {
     ...raw,
     espContents,
     ukiPath: file.path,
     uki: file.source,
-    commandLine: await readCommandLine(await readPeImage(file.source)),
+    commandLine: await readCommandLine(image),
+    initrd:
+      initrd === undefined
+        ? undefined
+        : windowOf(file.source, initrd.rawOffset, Math.min(initrd.rawSize, initrd.virtualSize)),
   };
 }
 
