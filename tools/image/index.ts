@@ -1,6 +1,14 @@
 export { createNodeHasher, type FileSource, openFile } from '../common/file-source.js';
 export { runDigestJobsInParallel } from '../common/parallel-digest-jobs.js';
 export {
+  type AuditResult,
+  type AuditSubject,
+  auditImage,
+  type Finding,
+  type Severity,
+} from './audit/audit-image.js';
+export { type OpenSubject, openSubject as openAuditSubject } from './audit/open-subject.js';
+export {
   type BootEnd,
   type BootOptions,
   type BootOutcome,
