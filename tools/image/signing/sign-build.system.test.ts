@@ -2,13 +2,17 @@ import { spawnSync } from 'node:child_process';
 import { createPrivateKey, generateKeyPairSync, X509Certificate } from 'node:crypto';
 import {
   appendFileSync,
+  chmodSync,
   cpSync,
   existsSync,
   mkdirSync,
   mkdtempSync,
   readdirSync,
   readFileSync,
+  renameSync,
   rmSync,
+  statSync,
+  symlinkSync,
   writeFileSync,
 } from 'node:fs';
 import { tmpdir } from 'node:os';
@@ -190,6 +194,20 @@ describe.skipIf(!have || !built)('signing a build', () => {
     await signBuild({ build: at('out'), identity: at('other'), output: at('by-other') });
     expect(pcrsOf('by-other')['7']).not.toBe(pcrsOf('signed')['7']);
     expect(pcrsOf('by-other')['4']).toBe(pcrsOf('signed')['4']);
+  });
+
+  it('signs a build that is read-only and behind a link, as in the Nix store', async () => {
+    const store = at('store');
+    const linked = at('linked');
+    cpSync(at('out'), linked, { recursive: true });
+    renameSync(join(linked, 'payments_1.raw'), store);
+    symlinkSync(store, join(linked, 'payments_1.raw'));
+    for (const name of readdirSync(linked)) chmodSync(join(linked, name), 0o444);
+    await signBuild({ build: linked, identity: keys, output: at('from-store') });
+    expect(statSync(at('from-store/payments_1.signed.raw')).mode & 0o777).toBe(0o644);
+    expect(statSync(store).mode & 0o777).toBe(0o444);
+    expect(readFileSync(store).equals(readFileSync(at('out/payments_1.raw')))).toBe(true);
+    expect(pcrsOf('from-store')).toEqual(pcrsOf('signed'));
   });
 
   it('takes the key from standard input, and leaves no trace of it', () => {

@@ -1,5 +1,4 @@
-import { constants } from 'node:fs';
-import { copyFile, open, rm, writeFile } from 'node:fs/promises';
+import { rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import {
   GLOBAL_VARIABLE_GUID,
@@ -8,18 +7,18 @@ import {
   measureUki,
   type StubProfileName,
 } from 'tee-verify/measure';
-import { createNodeHasher, openFile } from '../../common/file-source.js';
+import { createNodeHasher, type FileSource, withFiles } from '../../common/file-source.js';
 import { runDigestJobsInParallel } from '../../common/parallel-digest-jobs.js';
 import { ToolError } from '../../common/tool-error.js';
 import { requireTools } from '../build/host-tools.js';
 import { type ImageMeasurements, measureImage } from '../build/measure-image.js';
 import { replaceFolder, writing } from '../build/output-folder.js';
+import { RawWriter } from '../build/raw-writer.js';
 import { makeEsp } from '../disk/make-esp.js';
 import {
   formatPartitionDescription,
   type PartitionDescription,
 } from '../disk/partition-description.js';
-import { writeAll } from '../disk/write-all.js';
 import { readImageSigner, type SignerOptions } from './image-signer.js';
 import { type BuiltImage, readBuild, UNSIGNED } from './read-build.js';
 import {
@@ -53,6 +52,7 @@ export interface SignedImage {
 }
 
 const SIGNED = 'signed.efi';
+const CHUNK_BYTES = 1024 * 1024;
 const NAMES: readonly string[] = [
   ...[SIGNED, 'uefi_data.aws', 'manifest.json', 'tpm_pcr.json', 'partitions.json'],
 ];
@@ -97,16 +97,13 @@ async function unsignedDigest(
   { uki }: BuiltImage,
   stubProfile: StubProfileName | undefined,
 ): Promise<string | undefined> {
-  const source = await openFile(uki);
-  try {
-    const { events } = await measureUki([{ name: UNSIGNED, source }], {
+  return withFiles([uki], async ([source]) => {
+    const { events } = await measureUki([{ name: UNSIGNED, source: source as FileSource }], {
       ...{ pcrs: [4], createHasher: createNodeHasher, runDigestJobs: runDigestJobsInParallel },
       ...(stubProfile === undefined ? {} : { stubProfile }),
     });
     return imageDigestOf(events);
-  } finally {
-    await source.close();
-  }
+  });
 }
 
 const imageDigestOf = (events: readonly MeasuredEvent[]): string | undefined =>
@@ -146,30 +143,18 @@ async function replaceEsp(
   const esp = join(folder, 'esp.img');
   const { architecture, espVolumeId: volumeId } = partitions;
   await makeEsp({ uki, output: esp, architecture, sizeBytes, volumeId });
-  await writing(output, async () => {
-    await copyFile(raw, output, constants.COPYFILE_FICLONE);
-    await copyInto(esp, output, offsetBytes);
-    await rm(esp);
-  });
-}
-
-async function copyInto(from: string, to: string, offset: number): Promise<void> {
-  const [source, target] = [await open(from, 'r'), await open(to, 'r+')];
+  const writer = await RawWriter.create(output, partitions.sizeBytes);
   try {
-    await target.chmod(0o644);
-    let at = offset;
-    for await (const chunk of source.createReadStream({
-      autoClose: false,
-      highWaterMark: 1 << 20,
-    })) {
-      await writeAll(target, chunk as Buffer, at);
-      at += (chunk as Buffer).length;
-    }
-    await target.sync();
+    await writer.copy(raw, 0);
+    await withFiles([esp], async ([file]) => {
+      // All of it: nothing of the old partition may stay where the new one has zeros.
+      for (let at = 0; at < sizeBytes; at += CHUNK_BYTES)
+        await writer.write((await file?.read(at, CHUNK_BYTES)) as Uint8Array, offsetBytes + at);
+    });
   } finally {
-    await source.close();
-    await target.close();
+    await writer.close();
   }
+  await writing(esp, () => rm(esp));
 }
 
 async function writeResults(
