@@ -1,30 +1,24 @@
-import { createHash } from 'node:crypto';
 import { mkdir, rm, stat, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { StubProfileName } from 'tee-verify/measure';
 import { readInput } from '../../common/command-line.js';
 import { ToolError } from '../../common/tool-error.js';
 import { ARCHITECTURES, type ImageArchitecture } from '../disk/architecture.js';
-import { encodeGpt } from '../disk/gpt.js';
-import { derivedUuid } from '../disk/guid.js';
 import { checkSize } from '../disk/make-esp.js';
 import {
   formatPartitionDescription,
   type PartitionDescription,
 } from '../disk/partition-description.js';
-import { fillRootHash, makeBootPartition } from './boot-partition.js';
+import { assembleImage, type Root } from './assemble-image.js';
 import { withRootHash } from './command-line-text.js';
 import { readStub } from './find-stub.js';
-import { formatVerity } from './format-verity.js';
 import { requireTools } from './host-tools.js';
-import { describePartitions, gptTableOf, layoutImage } from './image-layout.js';
-import { makeErofs } from './make-erofs.js';
 import { type ImageMeasurements, measureImage } from './measure-image.js';
 import { checkOsRelease, readOsRelease } from './os-release.js';
 import { replaceFolder, writing } from './output-folder.js';
-import { RawWriter } from './raw-writer.js';
 import { readRootFolder } from './read-root-folder.js';
-import { checkPolicy, listingOf, type RootEntry } from './root-tree.js';
+import { checkPolicy } from './root-tree.js';
+import { withScratchFolder } from './scratch-folder.js';
 import { unpackTar } from './unpack-tar.js';
 
 /** What to build an image from. Paths of files; `-` is standard input, at most once. */
@@ -84,7 +78,7 @@ const MAX_OS_RELEASE_BYTES = 64 * 1024;
  */
 export async function buildImage(options: BuildOptions): Promise<BuildResult> {
   const { architecture, mount = 'root', onProgress = () => undefined } = options;
-  const { machine, espBytes: usualEspBytes } = ARCHITECTURES[architecture];
+  const { espBytes: usualEspBytes } = ARCHITECTURES[architecture];
   const { espBytes = usualEspBytes } = options;
   requireTools(TOOLS);
   checkNames(options);
@@ -110,58 +104,31 @@ export async function buildImage(options: BuildOptions): Promise<BuildResult> {
         ? await readOsRelease(root.folder, root.entries, options)
         : checkOsRelease(await readInput(options.osRelease, MAX_OS_RELEASE_BYTES));
 
-    onProgress('making the file system');
-    const listing = listingOf(root.entries);
-    const [erofs, uki, esp] = [inWork('root.erofs'), at('unsigned.efi'), inWork('esp.img')];
-    const espVolumeId = derivedUuid('esp volume', listing).slice(0, 8);
-    const [places] = await bothOrNone(
-      makeBootPartition({
-        ...{ kernel: options.kernel, initrds: options.initrds, stub, machine, osRelease },
-        ...{ words: options.commandLine, mount, architecture, uki, esp },
-        ...{ sizeBytes: espBytes, volumeId: espVolumeId },
-      }),
-      makeErofs({ ...root, uuid: derivedUuid('file system', listing), output: erofs }),
+    const inputs = { ...options, mount, espBytes, stub, osRelease, root, onProgress };
+    const uki = at('unsigned.efi');
+    const scratchBytes = root.entries.reduce((sum, { sizeBytes }) => sum + sizeBytes, espBytes);
+    const description = await withScratchFolder(work, scratchBytes, (scratch) =>
+      assembleImage(inputs, { image, raw: at(image), uki, scratch }),
     );
 
-    onProgress('making the hash tree');
-    const { size: dataBytes } = await stat(erofs);
-    const layout = layoutImage(espBytes, dataBytes);
-    const raw = await RawWriter.create(at(image), layout.sizeBytes);
-    try {
-      const hashing = formatVerity({
-        ...{ data: erofs, hashes: at(image), hashOffset: layout.hashes.offsetBytes },
-        uuid: derivedUuid('hash tree', listing),
-        salt: createHash('sha256').update(`tee-image salt\0${listing}`).digest('hex'),
-      });
-      const copying = raw
-        .copy(erofs, layout.data.offsetBytes)
-        .then(() => raw.copy(esp, layout.esp.offsetBytes));
-      const [rootHash] = await bothOrNone(hashing, copying);
-
-      await fillRootHash(uki, places, rootHash);
-      await raw.write(Buffer.from(rootHash), layout.esp.offsetBytes + places.inEsp);
-      const identity = { image, architecture, mount, rootHash, dataBytes, espVolumeId };
-      const description = describePartitions(identity, layout);
-      const table = encodeGpt(gptTableOf(description));
-      await raw.write(table.head, 0);
-      await raw.write(table.tail, layout.sizeBytes - table.tail.length);
-
-      onProgress('measuring');
-      const measurements = await measureImage(uki, {
-        ...{ name: options.name, version: options.version, rootHash, raw: at(image) },
-        ...{ sourceRevision: options.sourceRevision, stubProfile: options.stubProfile },
-        withoutImageDigest: !(options.withImageDigest ?? false),
-      });
-      await writing(options.out, async () => {
-        await writeFile(at('partitions.json'), formatPartitionDescription(description));
-        await writeFile(at('manifest.json'), measurements.manifest);
-        await writeFile(at('tpm_pcr.json'), measurements.awsMeasurements);
-        await rm(work, { recursive: true });
-      });
-      return { ...measurements, raw: join(options.out, image), description };
-    } finally {
-      await raw.close();
-    }
+    onProgress('measuring');
+    const measurements = await measureImage(uki, {
+      ...{
+        name: options.name,
+        version: options.version,
+        rootHash: description.rootHash,
+        raw: at(image),
+      },
+      ...{ sourceRevision: options.sourceRevision, stubProfile: options.stubProfile },
+      withoutImageDigest: !(options.withImageDigest ?? false),
+    });
+    await writing(options.out, async () => {
+      await writeFile(at('partitions.json'), formatPartitionDescription(description));
+      await writeFile(at('manifest.json'), measurements.manifest);
+      await writeFile(at('tpm_pcr.json'), measurements.awsMeasurements);
+      await rm(work, { recursive: true });
+    });
+    return { ...measurements, raw: join(options.out, image), description };
   });
 }
 
@@ -169,12 +136,6 @@ export async function buildImage(options: BuildOptions): Promise<BuildResult> {
 export function isOwnFile(name: string): boolean {
   const parts = /^(.+)_(.+)\.raw$/.exec(name)?.slice(1);
   return OWN_FILES.includes(name) || (parts?.every((part) => NAME.test(part)) ?? false);
-}
-
-interface Root {
-  /** The folder that holds the files. */
-  readonly folder: string;
-  readonly entries: readonly RootEntry[];
 }
 
 async function readRoot({ root, keepModes = false }: BuildOptions, work: string): Promise<Root> {
@@ -194,10 +155,4 @@ function checkNames({ name, version, kernel, initrds, root, osRelease }: BuildOp
     throw new ToolError('usage.option-conflict', { actual: 'standard input twice' });
   if (initrds.length === 0)
     throw new ToolError('usage.option-invalid', { expected: 'an initrd', actual: 'none' });
-}
-
-/** Both results; neither goes on in the background when the other failed. */
-async function bothOrNone<A, B>(first: Promise<A>, second: Promise<B>): Promise<[A, B]> {
-  await Promise.allSettled([first, second]);
-  return Promise.all([first, second]);
 }
