@@ -58,14 +58,16 @@ const invalid = (message: string, reason = 'INVALID_PARAMETER_VALUE'): EbsError 
 
 function route(store: SnapshotStore, request: LocalRequest): LocalResponse {
   const { method, path } = request;
-  checkSigned(request);
+  // Once for all that compare it: hashing is most of what a block costs here.
+  const digest = createHash('sha256').update(request.body).digest();
+  checkSigned(request, digest);
   if (method === 'POST' && path === '/snapshots') return startSnapshot(store, request);
   const [, , first, second, third] = path.split('/').map(decodeURIComponent);
   if (method === 'POST' && first === 'completion')
     return completeSnapshot(store, find(store, second), request);
   const snapshot = find(store, first);
   if (second === 'blocks' && method === 'PUT')
-    return putBlock(store, snapshot, Number(third), request);
+    return putBlock(store, snapshot, Number(third), request, digest);
   if (second === 'blocks' && method === 'GET')
     return third === undefined
       ? listBlocks(snapshot, request)
@@ -74,7 +76,7 @@ function route(store: SnapshotStore, request: LocalRequest): LocalResponse {
 }
 
 /** Not whose key signed: that it was signed for this service, and the payload is what was signed. */
-function checkSigned({ headers, body }: LocalRequest): void {
+function checkSigned({ headers }: LocalRequest, digest: Buffer): void {
   const form =
     /^AWS4-HMAC-SHA256 Credential=[^/]+\/\d{8}\/([a-z0-9-]+)\/ebs\/aws4_request, SignedHeaders=([a-z0-9;-]+), Signature=[0-9a-f]{64}$/;
   const signed = form.exec(headers.authorization ?? '')?.[2]?.split(';');
@@ -86,7 +88,7 @@ function checkSigned({ headers, body }: LocalRequest): void {
   if (unsigned.length > 0)
     throw new EbsError(403, 'InvalidSignatureException', `not signed: ${unsigned.join(', ')}`);
   const payload = headers['x-amz-content-sha256'];
-  if (payload !== undefined && payload !== 'UNSIGNED-PAYLOAD' && payload !== sha256(body, 'hex'))
+  if (payload !== undefined && payload !== 'UNSIGNED-PAYLOAD' && payload !== digest.toString('hex'))
     throw new EbsError(403, 'InvalidSignatureException', 'the payload is not what was signed');
 }
 
@@ -147,6 +149,7 @@ function putBlock(
   snapshot: EmulatedSnapshot,
   index: number,
   { headers, body }: LocalRequest,
+  digest: Buffer,
 ): LocalResponse {
   if (snapshot.status !== 'pending' || snapshot.sealedWith !== undefined)
     throw invalid('the snapshot is not pending', 'INVALID_SNAPSHOT_ID');
@@ -155,10 +158,10 @@ function putBlock(
   if (body.length !== BLOCK_BYTES || headers['x-amz-data-length'] !== String(BLOCK_BYTES))
     throw invalid(`a block of ${body.length} bytes`, 'INVALID_BLOCK');
   if (headers['x-amz-checksum-algorithm'] !== 'SHA256') throw invalid('checksum algorithm');
-  const checksum = sha256(body, 'base64');
+  const checksum = digest.toString('base64');
   if (headers['x-amz-checksum'] !== checksum)
     throw invalid('the checksum is of other data', 'INVALID_BLOCK');
-  store.write(snapshot, index, body);
+  store.write(snapshot, index, body, digest);
   return json(201, {}, { 'x-amz-checksum': checksum, 'x-amz-checksum-algorithm': 'SHA256' });
 }
 
@@ -218,7 +221,7 @@ function getBlock(
     headers: {
       'content-type': 'application/octet-stream',
       'x-amz-data-length': String(BLOCK_BYTES),
-      'x-amz-checksum': sha256(block, 'base64'),
+      'x-amz-checksum': createHash('sha256').update(block).digest('base64'),
       'x-amz-checksum-algorithm': 'SHA256',
     },
     body: block,
@@ -238,10 +241,6 @@ function find(store: SnapshotStore, snapshotId: string | undefined): EmulatedSna
   throw new EbsError(404, 'ResourceNotFoundException', `no snapshot ${snapshotId}`, {
     Reason: 'SNAPSHOT_NOT_FOUND',
   });
-}
-
-function sha256(bytes: Uint8Array, encoding: 'hex' | 'base64'): string {
-  return createHash('sha256').update(bytes).digest(encoding);
 }
 
 function json(

@@ -75,8 +75,14 @@ export class SnapshotStore {
     return snapshot;
   }
 
-  write({ snapshotId, digests }: EmulatedSnapshot, index: number, block: Uint8Array): void {
-    digests.set(index, createHash('sha256').update(block).digest());
+  /** Keeps a block and its SHA-256. */
+  write(
+    { snapshotId, digests }: EmulatedSnapshot,
+    index: number,
+    block: Uint8Array,
+    digest: Uint8Array,
+  ): void {
+    digests.set(index, digest);
     if (this.#options.folder === undefined) this.#blocks.set(`${snapshotId}/${index}`, block);
     else writeSync(this.#file(snapshotId), block, 0, BLOCK_BYTES, index * BLOCK_BYTES);
   }
