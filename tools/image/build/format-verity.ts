@@ -22,7 +22,12 @@ export async function formatVerity(plan: VerityPlan): Promise<string> {
     ...['format', plan.data, plan.hashes, `--hash-offset=${plan.hashOffset}`],
     ...['--format=1', '--hash=sha256', '--data-block-size=4096', '--hash-block-size=4096'],
     ...[`--salt=${plan.salt}`, `--uuid=${plan.uuid}`],
-  ]);
+  ]).catch((cause: unknown) => {
+    // What it says of a disk that is full.
+    const isWriting = cause instanceof ToolError && /creating hash area/.test(cause.message);
+    if (!isWriting) throw cause;
+    throw new ToolError('file.unwritable', { actual: `${plan.hashes}: the hash tree`, cause });
+  });
   const rootHash = /^Root hash:\s*([0-9a-f]{64})$/im.exec(stdout)?.[1];
   if (rootHash === undefined)
     throw new ToolError('host.tool-failed', {
