@@ -62,6 +62,7 @@ buildNpmPackage {
   # Reads the lock file itself: there is no hash to keep in step with it.
   npmDeps = importNpmLock {
     npmRoot = src;
+    package = lib.importJSON (root + "/package.json");
     packageLock = lock // {
       packages = lib.mapAttrs withAddress lock.packages;
     };
