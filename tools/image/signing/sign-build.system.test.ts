@@ -1,71 +1,45 @@
 import { spawnSync } from 'node:child_process';
-import { createPrivateKey, generateKeyPairSync, X509Certificate } from 'node:crypto';
+import { createPrivateKey } from 'node:crypto';
 import {
-  appendFileSync,
   chmodSync,
   cpSync,
   existsSync,
   mkdirSync,
-  mkdtempSync,
   readdirSync,
   readFileSync,
   renameSync,
-  rmSync,
   statSync,
   symlinkSync,
   writeFileSync,
 } from 'node:fs';
-import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { fileURLToPath } from 'node:url';
 import type { MeasurementManifest } from 'tee-verify/measure';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { havePrograms } from '../../agent/testing/start-swtpm.js';
 import { openFile } from '../../common/file-source.js';
-import { buildImage } from '../build/build-image.js';
 import { parsePartitionDescription } from '../disk/partition-description.js';
 import { readEsp } from '../disk/read-esp.js';
-import { debianKernel } from '../test-support/debian-kernel.js';
+import {
+  COMMAND,
+  canSign,
+  makeSigningFixture,
+  OWNER,
+  type SigningFixture,
+} from '../test-support/signing-fixture.js';
 import { createIdentity } from './create-identity.js';
-import { encodeSignatureList } from './encode-signature-list.js';
 import { signBuild } from './sign-build.js';
 import { decodeUefiData } from './uefi-variable-store.js';
 
-const COMMAND = fileURLToPath(new URL('../bin/tee-image.js', import.meta.url));
-const STUB = '/usr/lib/systemd/boot/efi/linuxx64.efi.stub';
 const SOFTHSM = '/usr/lib/softhsm/libsofthsm2.so';
-const OWNER = '3f1c7a52-5d0e-4c1b-9a53-0c6d2f0e8b11';
 
-const have = havePrograms(
-  ...['mkfs.erofs', 'veritysetup', 'mkfs.vfat', 'mcopy', 'sbsign', 'sbverify', 'softhsm2-util'],
-  STUB,
-);
-const built = existsSync(fileURLToPath(new URL('../../dist/tee-image.js', import.meta.url)));
-if (!built) {
-  if (process.env.CI !== undefined) throw new Error('tools/dist is missing: npm run build');
-  console.warn('SKIPPED: tee-image sign, because tools/dist is missing (npm run build)');
-}
-
-describe.skipIf(!have || !built)('signing a build', () => {
-  const folder = mkdtempSync(join(tmpdir(), 'tee-image-sign-test-'));
-  const at = (...names: readonly string[]): string => join(folder, ...names);
-  const keys = at('keys');
-
-  async function build(out: string, version: string, commandLine: string): Promise<void> {
-    await buildImage({
-      ...{ kernel: debianKernel(), initrds: [at('initrd')], root: at('root'), commandLine },
-      ...{ architecture: 'x86_64', name: 'payments', version, out, sourceRevision: 'abc123' },
-    });
-  }
+describe.skipIf(!canSign())('signing a build', () => {
+  let fixture: SigningFixture;
+  let keys: string;
+  const at = (...names: readonly string[]): string => fixture.at(...names);
   beforeAll(async () => {
-    mkdirSync(at('root/etc'), { recursive: true });
-    writeFileSync(at('root/etc/os-release'), 'ID=test\n');
-    writeFileSync(at('initrd'), Buffer.alloc(5000, 7));
-    await build(at('out'), '1', 'console=ttyS0');
-    await createIdentity(keys, { ownerGuid: OWNER });
-    await signBuild({ build: at('out'), identity: keys, output: at('signed') });
+    fixture = await makeSigningFixture();
+    ({ keys } = fixture);
   });
-  afterAll(() => rmSync(folder, { recursive: true, force: true }));
+  afterAll(() => fixture?.remove());
 
   const manifestOf = (out: string): MeasurementManifest =>
     JSON.parse(readFileSync(at(out, 'manifest.json'), 'utf8'));
@@ -91,13 +65,6 @@ describe.skipIf(!have || !built)('signing a build', () => {
     });
     return bytes.includes('PRIVATE KEY') || bytes.includes(Buffer.from(d, 'base64url'));
   }
-  const copyOfBuild = (): string => {
-    const copy = at('copy');
-    rmSync(copy, { recursive: true, force: true });
-    cpSync(at('out'), copy, { recursive: true });
-    return copy;
-  };
-
   it('makes exactly these files, and leaves the build as it was', () => {
     const names = ['manifest.json', 'partitions.json', 'payments_1.signed.raw', 'signed.efi'];
     expect(readdirSync(at('signed')).sort()).toEqual([...names, 'tpm_pcr.json', 'uefi_data.aws']);
@@ -180,7 +147,7 @@ describe.skipIf(!have || !built)('signing a build', () => {
   });
 
   it('leaves PCR7 unchanged with the same identity, also for another version', async () => {
-    await build(at('out2'), '2', 'console=ttyS0 quiet');
+    await fixture.build(at('out2'), '2', 'console=ttyS0 quiet');
     await signBuild({ build: at('out2'), identity: keys, output: at('signed2') });
     expect(pcrsOf('signed2')['4']).not.toBe(pcrsOf('signed')['4']);
     expect(pcrsOf('signed2')['7']).toBe(pcrsOf('signed')['7']);
@@ -264,103 +231,6 @@ describe.skipIf(!have || !built)('signing a build', () => {
     expect(wrong.status).toBe(1);
     expect(wrong.stderr).toMatch(/^tee-image: host\.tool-failed/);
     expect(existsSync(at('wrong-pin'))).toBe(false);
-  });
-
-  describe('refuses', () => {
-    const output = at('signed');
-    const sign = (options: Partial<Parameters<typeof signBuild>[0]>) =>
-      signBuild({ build: at('out'), identity: keys, output, ...options });
-    async function expectRefused(
-      options: Partial<Parameters<typeof signBuild>[0]>,
-      code: string,
-    ): Promise<void> {
-      const before = readFileSync(join(output, 'manifest.json'));
-      await expect(sign(options)).rejects.toMatchObject({ code });
-      // The good output stands, and nothing half-made beside it.
-      expect(readFileSync(join(output, 'manifest.json'))).toEqual(before);
-      expect(readdirSync(folder).filter((name) => name.startsWith('.'))).toEqual([]);
-    }
-    const writeKey = (name: string, pem: string | Buffer): string => {
-      writeFileSync(at(name), pem);
-      return at(name);
-    };
-
-    it('a key that belongs to another certificate', () =>
-      expectRefused({ key: join(keys, 'KEK.key') }, 'secure-boot.key-mismatch'));
-
-    it('a certificate that firmware does not allow', () =>
-      expectRefused(
-        { key: join(keys, 'KEK.key'), certificate: join(keys, 'KEK.pem') },
-        'uki.signer-not-in-db',
-      ));
-
-    it('a key that is none, is encrypted, or not RSA', async () => {
-      const { privateKey } = generateKeyPairSync('ec', { namedCurve: 'P-256' });
-      const rsa = createPrivateKey(readFileSync(join(keys, 'db.key')));
-      const form = { type: 'pkcs8', format: 'pem' } as const;
-      const files = [
-        writeKey('none.key', 'hello'),
-        writeKey('locked.key', rsa.export({ ...form, cipher: 'aes-256-cbc', passphrase: 'x' })),
-        writeKey('ec.key', privateKey.export(form)),
-        writeKey(
-          'small.key',
-          generateKeyPairSync('rsa', { modulusLength: 1024 }).privateKey.export(form),
-        ),
-      ];
-      for (const key of files) await expectRefused({ key }, 'secure-boot.key-invalid');
-      await expectRefused({ certificate: at('none.key') }, 'secure-boot.certificate-invalid');
-      await expectRefused({ key: at('nowhere') }, 'file.unreadable');
-    });
-
-    it('an image of another build, or one that was changed', async () => {
-      const copy = copyOfBuild();
-      cpSync(at('out2/manifest.json'), join(copy, 'manifest.json'));
-      await expectRefused({ build: copy }, 'secure-boot.image-invalid');
-      copyOfBuild();
-      cpSync(at('out2/unsigned.efi'), join(copy, 'unsigned.efi'));
-      await expectRefused({ build: copy }, 'secure-boot.image-invalid');
-      copyOfBuild();
-      appendFileSync(join(copy, 'payments_1.raw'), Buffer.alloc(512));
-      await expectRefused({ build: copy }, 'secure-boot.image-invalid');
-      copyOfBuild();
-      const raw = readFileSync(join(copy, 'payments_1.raw'));
-      const inRoot = raw.indexOf('ID=test', raw.indexOf('ID=test') + 1);
-      raw.writeUInt8(0, inRoot);
-      writeFileSync(join(copy, 'payments_1.raw'), raw);
-      await expectRefused({ build: copy }, 'secure-boot.image-invalid');
-      copyOfBuild();
-      const text = readFileSync(join(copy, 'partitions.json'), 'utf8');
-      writeFileSync(
-        join(copy, 'partitions.json'),
-        text.replace(
-          /"espVolumeId": "./,
-          (match) => `${match.slice(0, -1)}${match.endsWith('0') ? 1 : 0}`,
-        ),
-      );
-      await expectRefused({ build: copy }, 'secure-boot.image-invalid');
-      copyOfBuild();
-      writeFileSync(join(copy, 'partitions.json'), '{}');
-      await expectRefused({ build: copy }, 'partitions.malformed');
-      copyOfBuild();
-      rmSync(join(copy, 'unsigned.efi'));
-      await expectRefused({ build: copy }, 'file.unreadable');
-    });
-
-    it('a signer that dbx forbids', async () => {
-      const identity = at('revoked');
-      cpSync(keys, identity, { recursive: true });
-      const { raw } = new X509Certificate(readFileSync(join(keys, 'db.crt')));
-      writeFileSync(join(identity, 'dbx.esl'), encodeSignatureList(OWNER, raw));
-      await expectRefused({ identity }, 'uki.revoked-by-dbx');
-    });
-
-    it('to write over a folder that holds other things', async () => {
-      await expectRefused({ output: at('out') }, 'output.not-replaceable');
-      await expectRefused({ output: keys }, 'output.not-replaceable');
-    });
-
-    it('to go on without an identity', () =>
-      expectRefused({ identity: at('nowhere') }, 'file.unreadable'));
   });
 
   it('says in one line what is wrong, with the exit status', () => {
