@@ -1,9 +1,10 @@
 import { spawnSync } from 'node:child_process';
-import { mkdirSync, mkdtempSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
+import { mkdirSync, mkdtempSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { skipLoudly } from '../test-support/nix-workspace.js';
 
 const COMMAND = fileURLToPath(new URL('../bin/tee-image.js', import.meta.url));
 const STUB = '/usr/lib/systemd/boot/efi/linuxx64.efi.stub';
@@ -17,10 +18,10 @@ const run = (program: string, ...args: readonly string[]): void => {
   expect(spawnSync(program, args, { encoding: 'utf8' })).toMatchObject({ status: 0 });
 };
 
-function build(name: string, root: string, cmdline: string): void {
+function build(name: string, root: string, cmdline: string, ...more: readonly string[]): void {
   const made = teeImage(
     ...['build', '--kernel', STUB, '--initrd', STUB, '--stub', STUB, '--root', at(root)],
-    ...['--cmdline', cmdline, '--out', at(name)],
+    ...['--cmdline', cmdline, '--out', at(name), ...more],
   );
   expect(made).toMatchObject({ status: 0, stderr: '' });
 }
@@ -134,4 +135,63 @@ describe('tee-image describe', () => {
     expect(teeImage('describe', '/nowhere')).toMatchObject({ status: 2 });
     expect(teeImage('describe', COMMAND, '--uki', '-')).toMatchObject({ status: 2 });
   });
+
+  const hasRepart = spawnSync('systemd-repart', ['--version']).status === 0;
+  const missing = hasRepart ? undefined : 'systemd-repart (Debian: systemd)';
+  const isSkipped = skipLoudly('an image of systemd-repart', missing);
+
+  it.skipIf(isSkipped)(
+    'takes the partition table of systemd-repart, and an ESP of mkfs.vfat',
+    () => {
+      build('usr-image', 'good', 'lockdown=integrity', '--mount', 'usr');
+      const ours = JSON.parse(readFileSync(at('usr-image/partitions.json'), 'utf8'));
+      mkdirSync(at('repart.d'));
+      for (const [i, type] of ['esp', 'usr', 'usr-verity'].entries()) {
+        const { label, sizeBytes } = ours.partitions[i];
+        const size = `SizeMinBytes=${sizeBytes}\nSizeMaxBytes=${sizeBytes}\n`;
+        writeFileSync(
+          at('repart.d', `${i}0-${type}.conf`),
+          `[Partition]\nType=${type}\nLabel=${label}\nReadOnly=${i === 0 ? 'no' : 'yes'}\n${size}`,
+        );
+      }
+      const theirs = at('repart_1.raw');
+      run(
+        ...(['systemd-repart', '--dry-run=no', '--empty=create', '--size=auto'] as const),
+        ...[
+          '--seed=0867da16-f251-457d-a9e8-c31f9a3c220b',
+          `--definitions=${at('repart.d')}`,
+          theirs,
+        ],
+      );
+      const esp = at('esp.img');
+      run('truncate', '-s', `${ours.partitions[0].sizeBytes}`, esp);
+      run('mkfs.vfat', '-i', '1234abcd', '-n', 'ESP', '-F', '32', esp);
+      run('mmd', '-i', esp, '::/EFI', '::/EFI/BOOT');
+      run('mcopy', '-i', esp, at('usr-image/unsigned.efi'), '::/EFI/BOOT/BOOTX64.EFI');
+      const source = readFileSync(at('usr-image/image_1.raw'));
+      const image = readFileSync(theirs);
+      // Its table, our contents: what it formats itself needs loop devices.
+      const table = openTable(image);
+      readFileSync(esp).copy(image, table[0]);
+      for (const i of [1, 2]) {
+        const { offsetBytes, sizeBytes } = ours.partitions[i];
+        source.copy(image, table[i], offsetBytes, offsetBytes + sizeBytes);
+      }
+      writeFileSync(theirs, image);
+      const described = teeImage('describe', theirs);
+      expect(described).toMatchObject({ status: 0, stderr: '' });
+      expect(JSON.parse(described.stdout)).toMatchObject({
+        image: 'repart_1.raw',
+        rootHash: ours.rootHash,
+        espVolumeId: '1234abcd',
+        partitions: [{ label: 'esp' }, { label: 'usr' }, { label: 'usr-verity' }],
+      });
+      expect(teeImage('audit', theirs).status).toBe(0);
+    },
+  );
 });
+
+/** Where the first three partitions of a table begin, in bytes. */
+function openTable(image: Buffer): number[] {
+  return [0, 1, 2].map((i) => Number(image.readBigUInt64LE(1024 + 128 * i + 32)) * 512);
+}
