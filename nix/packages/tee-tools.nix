@@ -1,15 +1,19 @@
 # The commands of tee-tools (tee-eif, tee-image, …), from this repository's lock file.
 #
-# The lock file names no addresses, so that it is the same behind every mirror; Nix needs one. It
-# takes the file nix/npm-registry, which `npm config get registry > nix/npm-registry` makes (in a
-# clone, `git add` it: flakes see tracked files only), or tee-tools.override { registry = "…"; }.
+# The lock file names no addresses, so that it is the same behind every mirror; Nix needs one: npm's
+# public registry, or a mirror that the file nix/npm-registry names (in a clone, `git add` it: flakes
+# see tracked files only), or tee-tools.override { registry = "…"; }. Every package is held against
+# the hash in the lock file, wherever it comes from.
 {
   lib,
   buildNpmPackage,
   importNpmLock,
   nodejs,
   registry ?
-    if builtins.pathExists ../npm-registry then builtins.readFile ../npm-registry else null,
+    if builtins.pathExists ../npm-registry then
+      builtins.readFile ../npm-registry
+    else
+      "https://registry.npmjs.org",
 }:
 
 let
@@ -46,8 +50,6 @@ let
     in
     if entry ? resolved || !(entry ? integrity) then
       entry
-    else if registry == null then
-      throw "package-lock.json names no addresses: npm config get registry > nix/npm-registry, and git add it"
     else
       entry
       // {
