@@ -40,6 +40,7 @@ const environment = {
 };
 
 const UPLOAD = `
+import { readFileSync } from 'node:fs';
 import { createAmi, deleteAmi } from './tools/dist/ami.js';
 const [image, endpoint, stateFile] = process.argv.slice(1);
 let started, ended;
@@ -51,7 +52,7 @@ const { imageId } = await createAmi({
   },
 });
 await deleteAmi({ id: imageId, endpoint });
-console.log(JSON.stringify({ ms: ended - started, memory: process.resourceUsage().maxRSS / 1024 }));
+console.log(JSON.stringify({ ms: ended - started, memory: /VmHWM:\\s*(\\d+) kB/.exec(readFileSync('/proc/self/status', 'utf8'))[1] / 1024 }));
 `;
 
 if (process.argv[2] === 'alone') {
