@@ -233,13 +233,23 @@ describe.skipIf(!ready)('the scripts inside the base template', () => {
     });
 
     it.each([
-      ['the upload fails', { coldsnap: 'echo broken >&2; exit 1' }, ['image.raw'], 'broken'],
-      ['there is no image', {}, [], 'found 0'],
-      ['there are two images', {}, ['a.raw', 'b.raw'], 'found 2'],
-      ['it is no build instance', { aws: aws('', 'None') }, ['image.raw'], 'Ec2ImageBuilderArn'],
-      ['there is no metadata', { curl: 'exit 22' }, ['image.raw'], 'exit status 22'],
-    ])('registers nothing when %s', (_, standIns, images, message) => {
-      const { status, stdout } = createAmi(standIns as unknown as StandIns, images);
+      [
+        'the upload fails',
+        () => ({ coldsnap: 'echo broken >&2; exit 1' }),
+        ['image.raw'],
+        'broken',
+      ],
+      ['there is no image', () => ({}), [], 'found 0'],
+      ['there are two images', () => ({}), ['a.raw', 'b.raw'], 'found 2'],
+      [
+        'it is no build instance',
+        () => ({ aws: aws('', 'None') }),
+        ['image.raw'],
+        'Ec2ImageBuilderArn',
+      ],
+      ['there is no metadata', () => ({ curl: 'exit 22' }), ['image.raw'], 'exit status 22'],
+    ])('registers nothing when %s', (_, standIns: () => StandIns, images, message) => {
+      const { status, stdout } = createAmi(standIns(), images);
       expect(status).not.toBe(0);
       expect(stdout).toContain(message);
       expect(stdout).not.toContain('Left behind');
