@@ -15,7 +15,7 @@ import { verifyCommand } from './verify/verify-command.js';
 
 const program = new Command('tee-image')
   .version(packageJson.version)
-  .description('Measure images before they boot, and explain what booted')
+  .description('Build, sign, boot, measure, verify and audit images, and explain what booted')
   .addHelpText('after', '\ntee-image <command> --help explains a command, with examples.')
   .showHelpAfterError('(--help explains the options)')
   .enablePositionalOptions();
