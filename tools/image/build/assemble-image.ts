@@ -7,7 +7,7 @@ import { derivedUuid } from '../disk/guid.js';
 import type { PartitionDescription } from '../disk/partition-description.js';
 import { fillRootHash, makeBootPartition } from './boot-partition.js';
 import { formatVerity } from './format-verity.js';
-import { describePartitions, gptTableOf, layoutImage } from './image-layout.js';
+import { describePartitions, gptTableOf, type ImageLayout, layoutImage } from './image-layout.js';
 import { makeErofs } from './make-erofs.js';
 import { RawWriter } from './raw-writer.js';
 import { listingOf, type RootEntry } from './root-tree.js';
@@ -46,53 +46,67 @@ export interface ImagePlaces {
 }
 
 /**
- * Writes a raw image and its UKI. The boot partition is made while the file system is, and the
- * contents are copied to their place while they are hashed.
+ * Writes a raw image and its UKI. The boot partition is made while the contents are: only the root
+ * hash, which has a fixed length, is filled in at the end.
  *
  * Throws `host.*`, `file.*`, `root.changed`, `stub.*`, `uki-build.*`, `esp.*`, `pe.*`.
  */
 export async function assembleImage(
   inputs: ImageInputs,
-  { image, raw: rawPath, uki, scratch }: ImagePlaces,
+  places: ImagePlaces,
 ): Promise<PartitionDescription> {
-  const { architecture, mount, espBytes, root, onProgress } = inputs;
-  const [erofs, esp] = [join(scratch, 'root.erofs'), join(scratch, 'esp.img')];
+  const { architecture, mount, espBytes, root } = inputs;
+  const { image, uki, scratch } = places;
+  const esp = join(scratch, 'esp.img');
   const listing = listingOf(root.entries);
-
-  onProgress('making the file system');
   const espVolumeId = derivedUuid('esp volume', listing).slice(0, 8);
-  const [places] = await bothOrNone(
+  const [rootHashPlaces, { layout, dataBytes, rootHash }] = await bothOrNone(
     makeBootPartition({
       ...{ kernel: inputs.kernel, initrds: inputs.initrds, words: inputs.commandLine, mount },
       ...{ stub: inputs.stub, machine: ARCHITECTURES[architecture].machine, architecture },
       ...{ osRelease: inputs.osRelease, uki, esp, sizeBytes: espBytes, volumeId: espVolumeId },
     }),
-    makeErofs({ ...root, uuid: derivedUuid('file system', listing), output: erofs }),
+    writeContents(inputs, places, listing),
   );
+
+  await fillRootHash(uki, rootHashPlaces, rootHash);
+  const identity = { image, architecture, mount, rootHash, dataBytes, espVolumeId };
+  const description = describePartitions(identity, layout);
+  const table = encodeGpt(gptTableOf(description));
+  const raw = await RawWriter.open(places.raw);
+  try {
+    await raw.copy(esp, layout.esp.offsetBytes);
+    await raw.write(Buffer.from(rootHash), layout.esp.offsetBytes + rootHashPlaces.inEsp);
+    await raw.write(table.head, 0);
+    await raw.write(table.tail, layout.sizeBytes - table.tail.length);
+  } finally {
+    await raw.close();
+  }
+  return description;
+}
+
+/** Writes the data and the hash partition; the data is copied to its place while it is hashed. */
+async function writeContents(
+  { root, espBytes, onProgress }: ImageInputs,
+  { raw: path, scratch }: ImagePlaces,
+  listing: string,
+): Promise<{ layout: ImageLayout; dataBytes: number; rootHash: string }> {
+  onProgress('making the file system');
+  const erofs = join(scratch, 'root.erofs');
+  await makeErofs({ ...root, uuid: derivedUuid('file system', listing), output: erofs });
 
   onProgress('making the hash tree');
   const { size: dataBytes } = await stat(erofs);
   const layout = layoutImage(espBytes, dataBytes);
-  const raw = await RawWriter.create(rawPath, layout.sizeBytes);
+  const raw = await RawWriter.create(path, layout.sizeBytes);
   try {
     const hashing = formatVerity({
-      ...{ data: erofs, hashes: rawPath, hashOffset: layout.hashes.offsetBytes },
+      ...{ data: erofs, hashes: path, hashOffset: layout.hashes.offsetBytes },
       uuid: derivedUuid('hash tree', listing),
       salt: createHash('sha256').update(`tee-image salt\0${listing}`).digest('hex'),
     });
-    const copying = raw
-      .copy(erofs, layout.data.offsetBytes)
-      .then(() => raw.copy(esp, layout.esp.offsetBytes));
-    const [rootHash] = await bothOrNone(hashing, copying);
-
-    await fillRootHash(uki, places, rootHash);
-    await raw.write(Buffer.from(rootHash), layout.esp.offsetBytes + places.inEsp);
-    const identity = { image, architecture, mount, rootHash, dataBytes, espVolumeId };
-    const description = describePartitions(identity, layout);
-    const table = encodeGpt(gptTableOf(description));
-    await raw.write(table.head, 0);
-    await raw.write(table.tail, layout.sizeBytes - table.tail.length);
-    return description;
+    const [, rootHash] = await bothOrNone(raw.copy(erofs, layout.data.offsetBytes), hashing);
+    return { layout, dataBytes, rootHash };
   } finally {
     await raw.close();
   }

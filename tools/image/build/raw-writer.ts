@@ -1,12 +1,10 @@
-import { closeSync, openSync, readSync, writeSync } from 'node:fs';
 import { type FileHandle, open } from 'node:fs/promises';
-import { setImmediate } from 'node:timers/promises';
 import { isFilledWith } from 'tee-verify/bytes';
 import { writeAll } from '../disk/write-all.js';
 import { writing } from './output-folder.js';
 
-const CHUNK_BYTES = 1024 * 1024;
-const CHUNKS_A_TURN = 64;
+/** Large, so that there are few turns: waiting for each takes longer than the copying. */
+const CHUNK_BYTES = 2 * 1024 * 1024;
 
 /** A raw image that is written part by part; what stays untouched is a hole full of zeros. */
 export class RawWriter {
@@ -27,30 +25,31 @@ export class RawWriter {
     });
   }
 
+  /** Opens a file that is there. Throws `file.unwritable`. */
+  static async open(path: string): Promise<RawWriter> {
+    return writing(path, async () => new RawWriter(path, await open(path, 'r+')));
+  }
+
   /** Writes bytes at a place. Throws `file.unwritable`. */
   async write(bytes: Uint8Array, offset: number): Promise<void> {
     await writing(this.#path, () => writeAll(this.#file, bytes, offset));
   }
 
-  /**
-   * Copies a file to a place; runs of zeros stay holes. Without waiting for each piece, which would
-   * take twice as long; other work has its turn now and then. Throws `file.unwritable`.
-   */
+  /** Copies a file to a place; runs of zeros stay holes. Throws `file.unwritable`. */
   async copy(from: string, offset: number): Promise<void> {
     await writing(this.#path, async () => {
-      const input = openSync(from, 'r');
+      const input = await open(from, 'r');
       try {
         const buffer = Buffer.allocUnsafe(CHUNK_BYTES);
-        for (let at = 0, turn = 1; ; turn++) {
-          const length = readSync(input, buffer, 0, CHUNK_BYTES, at);
-          if (length === 0) return;
-          const chunk = buffer.subarray(0, length);
-          if (!isZero(chunk)) writeWhole(this.#file.fd, chunk, offset + at);
-          at += length;
-          if (turn % CHUNKS_A_TURN === 0) await setImmediate();
+        for (let at = 0; ; ) {
+          const { bytesRead } = await input.read(buffer, 0, CHUNK_BYTES, at);
+          if (bytesRead === 0) return;
+          const chunk = buffer.subarray(0, bytesRead);
+          if (!isZero(chunk)) await writeAll(this.#file, chunk, offset + at);
+          at += bytesRead;
         }
       } finally {
-        closeSync(input);
+        await input.close();
       }
     });
   }
@@ -58,11 +57,6 @@ export class RawWriter {
   async close(): Promise<void> {
     await this.#file.close();
   }
-}
-
-function writeWhole(file: number, bytes: Buffer, offset: number): void {
-  for (let done = 0; done < bytes.length; )
-    done += writeSync(file, bytes, done, bytes.length - done, offset + done);
 }
 
 /** Compares with itself one byte on: native, many times faster than a loop. */
