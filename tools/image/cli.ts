@@ -1,17 +1,21 @@
 import { Command } from 'commander';
 import { reportError, tolerateClosedPipe } from '../common/command-line.js';
 import packageJson from '../package.json' with { type: 'json' };
-import { auditCommand } from './audit/audit-command.js';
-import { bootCommand } from './boot/boot-command.js';
-import { buildCommand } from './build/build-command.js';
-import { describeCommand } from './describe/describe-command.js';
-import { diffCommand } from './diff-command.js';
-import { eventlogCommand } from './eventlog-command.js';
-import { manifestCommand } from './manifest-command.js';
-import { measureCommand } from './measure-command.js';
-import { keysCommand } from './signing/keys-command.js';
-import { signCommand } from './signing/sign-command.js';
-import { verifyCommand } from './verify/verify-command.js';
+
+/** In the order of the help. Each loads what it needs: a build would wait for the auditor's code. */
+const COMMANDS: Readonly<Record<string, () => Promise<Command>>> = {
+  build: async () => (await import('./build/build-command.js')).buildCommand(),
+  keys: async () => (await import('./signing/keys-command.js')).keysCommand(),
+  sign: async () => (await import('./signing/sign-command.js')).signCommand(),
+  boot: async () => (await import('./boot/boot-command.js')).bootCommand(),
+  verify: async () => (await import('./verify/verify-command.js')).verifyCommand(),
+  audit: async () => (await import('./audit/audit-command.js')).auditCommand(),
+  describe: async () => (await import('./describe/describe-command.js')).describeCommand(),
+  measure: async () => (await import('./measure-command.js')).measureCommand(),
+  manifest: async () => (await import('./manifest-command.js')).manifestCommand(),
+  diff: async () => (await import('./diff-command.js')).diffCommand(),
+  eventlog: async () => (await import('./eventlog-command.js')).eventlogCommand(),
+};
 
 const program = new Command('tee-image')
   .version(packageJson.version)
@@ -20,20 +24,13 @@ const program = new Command('tee-image')
   .showHelpAfterError('(--help explains the options)')
   .enablePositionalOptions();
 
-for (const command of [
-  measureCommand(),
-  eventlogCommand(),
-  diffCommand(),
-  manifestCommand(),
-  buildCommand(),
-  verifyCommand(),
-  keysCommand(),
-  signCommand(),
-  bootCommand(),
-  describeCommand(),
-  auditCommand(),
-])
+// The program has no options with values: the first word is the command. Help needs all of them.
+const word = process.argv[2] ?? '';
+const wanted = Object.hasOwn(COMMANDS, word) ? [word] : Object.keys(COMMANDS);
+for (const name of wanted) {
+  const command = await (COMMANDS[name] as () => Promise<Command>)();
   program.addCommand(command.copyInheritedSettings(program));
+}
 
 // commander would exit by itself; output that is still on its way would be cut.
 for (const command of [program, ...program.commands]) command.exitOverride();
