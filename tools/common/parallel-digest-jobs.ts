@@ -145,7 +145,8 @@ function hashInPool(path: string, jobs: readonly DigestJob[]): Promise<Uint8Arra
 function hashInThread(path: string, jobs: readonly DigestJob[]): Promise<Uint8Array[]> {
   return new Promise((resolve, reject) => {
     const workerData = { path, jobs: jobs.map(toNamed) };
-    const worker = new Worker(WORKER, { eval: true, workerData });
+    // Flags such as --input-type would be read as the thread's own.
+    const worker = new Worker(WORKER, { eval: true, workerData, execArgv: [] });
     worker.once('message', resolve);
     worker.once('error', reject);
     worker.once('exit', () => reject(new Error('the hashing thread ended without an answer')));
