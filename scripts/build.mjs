@@ -37,11 +37,16 @@ const started = performance.now();
 
 const NODE = /^node:/;
 const SDK_DEPENDENCIES = /^(@noble\/|jose($|\/))/;
+// The schemas of @peculiar/asn1-* are bundled: two copies in a user's tree read algorithms as "".
 const TOOLS_DEPENDENCIES =
-  /^(tee-verify|@noble\/|jose|cbor-x|commander|cli-progress|fflate|@peculiar\/|reflect-metadata|redis$|@aws-sdk\/)/;
+  /^(tee-verify|@noble\/|jose|cbor-x|commander|cli-progress|fflate|@peculiar\/x509|reflect-metadata|redis$|@aws-sdk\/)/;
 
 /** How files for browsers are made small. */
-const MINIFY = { module: true, ecma: 2020, compress: { passes: 3, pure_getters: true, keep_fargs: false } };
+const MINIFY = {
+  module: true,
+  ecma: 2020,
+  compress: { passes: 3, pure_getters: true, keep_fargs: false },
+};
 
 /** The rollup runs. Entries of one run share chunks: an error class is one class in all of them. */
 const BUNDLES = [
@@ -235,12 +240,17 @@ try {
   for (const one of BUNDLES) made.push(...(await bundle(one)));
   made.push(...(await buildPages()));
   placeTypes();
-  // For THIRD-PARTY.md: whose code stands in what tee-verify ships.
-  const shipped = made.filter(({ file }) => file.startsWith('dist/'));
-  writeFileSync(
-    join(stage, 'build/bundled-packages.json'),
-    JSON.stringify(bundledPackages(shipped.flatMap(({ moduleIds }) => moduleIds))),
-  );
+  // For THIRD-PARTY.md: whose code stands in what each package ships.
+  for (const [dist, list] of [
+    ['dist/', 'bundled-packages.json'],
+    ['tools/dist/', 'bundled-packages-tools.json'],
+  ]) {
+    const shipped = made.filter(({ file }) => file.startsWith(dist));
+    writeFileSync(
+      join(stage, 'build', list),
+      JSON.stringify(bundledPackages(shipped.flatMap(({ moduleIds }) => moduleIds))),
+    );
+  }
   publish();
   for (const { file } of made) {
     const path = join(root, file);

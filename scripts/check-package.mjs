@@ -167,7 +167,12 @@ try {
   report('publint tee-verify', run(binary('publint'), ['run', '.', '--strict'], ROOT).problems);
   const staged = join(folder, 'tee-tools');
   const stage = run(process.execPath, [join(ROOT, 'scripts/stage-tools.mjs'), staged], ROOT);
-  report('stage tee-tools', stage.problems);
+  report('stage tee-tools', [
+    ...stage.problems,
+    ...['LICENSE', 'THIRD-PARTY.md']
+      .filter((path) => !existsSync(join(staged, path)))
+      .map((path) => `not staged: ${path}`),
+  ]);
   report('publint tee-tools', run(binary('publint'), ['run', staged, '--strict'], ROOT).problems);
 } finally {
   if (options.keep) console.log(`kept: ${folder}`);

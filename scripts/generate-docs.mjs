@@ -1,7 +1,7 @@
 /**
  * Writes docs/codes.md from the tables of codes, docs/api/*.md from the declarations that the
  * build emitted (every public export with its doc comment; one without is an error), and
- * THIRD-PARTY.md from the packages whose code the build bundled.
+ * THIRD-PARTY.md of both packages from the packages whose code the build bundled.
  *
  * Usage: node scripts/generate-docs.mjs [--check] [--root <dir>], after npm run build
  */
@@ -171,19 +171,25 @@ function introOf(source) {
   return head === null ? '' : docCommentBefore(head[0], head[0].length);
 }
 
-/** The packages inside our own files, with their licences. */
-function thirdPartyPage() {
-  const lines = [
-    NOTE,
-    '',
-    '# Third-party code',
-    '',
-    'tee-verify is under the Apache License 2.0 (LICENSE). Its files in `dist` contain code of these packages: the command has its command-line parser and its progress bar built in, and the files for browsers have their cryptography built in. Packages that npm installs beside tee-verify carry their own licences.',
-    '',
-  ];
-  for (const { name, version, license, texts } of JSON.parse(read('build/bundled-packages.json'))) {
+/** The packages inside our own files, with their licences: the page, its list and what it says. */
+const THIRD_PARTY = [
+  {
+    page: 'THIRD-PARTY.md',
+    list: 'build/bundled-packages.json',
+    text: 'tee-verify is under the Apache License 2.0 (LICENSE). Its files in `dist` contain code of these packages: the command has its command-line parser and its progress bar built in, and the files for browsers have their cryptography built in. Packages that npm installs beside tee-verify carry their own licences.',
+  },
+  {
+    page: 'tools/THIRD-PARTY.md',
+    list: 'build/bundled-packages-tools.json',
+    text: 'tee-tools is under the Apache License 2.0 (LICENSE). Its files in `dist` contain code of these packages: tee-kms has its reader of CMS built in. Packages that npm installs beside tee-tools carry their own licences.',
+  },
+];
+
+function thirdPartyPage({ list, text }) {
+  const lines = [NOTE, '', '# Third-party code', '', text, ''];
+  for (const { name, version, license, texts } of JSON.parse(read(list))) {
     lines.push(`## ${name} ${version} (${license})`, '');
-    for (const text of texts) lines.push('```', text, '```', '');
+    for (const licence of texts) lines.push('```', licence, '```', '');
   }
   return lines.join('\n');
 }
@@ -193,8 +199,8 @@ const pages = apiPages(problems);
 // A page that a hint names may be written after the generated ones: it fails, but hinders nothing.
 const deadLinks = [];
 pages.set('docs/codes.md', await codesPage(deadLinks));
-if (existsSync(join(root, 'build/bundled-packages.json'))) {
-  pages.set('THIRD-PARTY.md', thirdPartyPage());
+for (const one of THIRD_PARTY) {
+  if (existsSync(join(root, one.list))) pages.set(one.page, thirdPartyPage(one));
 }
 
 const apiFolder = join(root, 'docs/api');

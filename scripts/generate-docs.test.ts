@@ -60,6 +60,11 @@ describe('generate-docs', () => {
     write('build/bundled-packages.json', JSON.stringify(bundled));
     expect(run().status).toBe(0);
     expect(read('THIRD-PARTY.md')).toContain('## left 1.2.3 (MIT)\n\n```\nBe free.\n```\n');
+    expect(existsSync(join(root, 'tools/THIRD-PARTY.md'))).toBe(false);
+    write('build/bundled-packages-tools.json', JSON.stringify(bundled));
+    expect(run().status).toBe(0);
+    expect(read('tools/THIRD-PARTY.md')).toContain('tee-tools is under');
+    expect(read('tools/THIRD-PARTY.md')).toContain('## left 1.2.3 (MIT)\n\n```\nBe free.\n```\n');
     write('build/bundled-packages.json', '[]');
     expect(run('--check').stderr).toBe('THIRD-PARTY.md is stale: run npm run docs\n');
   });

@@ -1,6 +1,14 @@
+import {
+  type KeyEncryptionAlgorithmIdentifier as AlgorithmIdentifier,
+  EnvelopedData as CmsEnvelopedData,
+  ContentInfo,
+  type EncryptedContentInfo,
+  type KeyTransRecipientInfo,
+} from '@peculiar/asn1-cms';
+import { AsnConvert, type IAsnParseOptions, OctetString } from '@peculiar/asn1-schema';
 import { concatBytes, encodeHex } from 'tee-verify/bytes';
 import { ToolError } from '../common/tool-error.js';
-import { type BerElement, readBer } from './read-ber.js';
+import { guardBer, MAX_BER_DEPTH, MAX_BER_ELEMENTS } from './guard-ber.js';
 
 /** What an envelope of the key service holds (RFC 5652, 6.1). */
 export interface EnvelopedData {
@@ -17,33 +25,38 @@ export interface EnvelopedData {
 /** KMS documents at most 6144 bytes; a data key of 32 bytes takes 493. */
 const MAX_ENVELOPE_BYTES = 16_384;
 
-/** Identifier octets. */
-const TAG = {
-  INTEGER: 0x02,
-  OCTET_STRING: 0x04,
-  NULL: 0x05,
-  OID: 0x06,
-  SEQUENCE: 0x30,
-  SET: 0x31,
-  PRIMITIVE_0: 0x80,
-  CONSTRUCTED_0: 0xa0,
-  CONSTRUCTED_1: 0xa1,
-  CONSTRUCTED_2: 0xa2,
+const OID = {
+  data: '1.2.840.113549.1.7.1',
+  envelopedData: '1.2.840.113549.1.7.3',
+  rsaesOaep: '1.2.840.113549.1.1.7',
+  aes256Cbc: '2.16.840.1.101.3.4.1.42',
 } as const;
 
-/** Contents of object identifiers. */
-const OID = {
-  data: '2a864886f70d010701',
-  envelopedData: '2a864886f70d010703',
-  rsaesOaep: '2a864886f70d010107',
-  mgf1: '2a864886f70d010108',
-  pSpecified: '2a864886f70d010109',
-  sha256: '608648016503040201',
-  aes256Cbc: '60864801650304012a',
-} as const;
+/** DER of a few bytes, in hex. */
+const der = (tag: string, ...parts: readonly string[]): string =>
+  `${tag}${(parts.join('').length / 2).toString(16).padStart(2, '0')}${parts.join('')}`;
+
+/** AlgorithmIdentifier of SHA-256, with NULL as parameters or none (RFC 8017, A.2.1). */
+const SHA_256 = ['0500', ''].map((none) => der('30', der('06', '608648016503040201'), none));
+const MGF1 = der('06', '2a864886f70d010108');
+const NO_LABEL = der('a2', der('30', der('06', '2a864886f70d010109'), der('04')));
+
+/**
+ * RSAES-OAEP-params (RFC 8017, A.2.1) of SHA-256, MGF1 with SHA-256 and the empty label, in all
+ * right forms. The library's schema of them has a wrong default for the label.
+ */
+const OAEP_SHA_256: readonly string[] = SHA_256.flatMap((hash) =>
+  SHA_256.flatMap((maskHash) =>
+    ['', NO_LABEL].map((label) =>
+      der('30', der('a0', hash), der('a1', der('30', MGF1, maskHash)), label),
+    ),
+  ),
+);
 
 /**
  * Reads a `CiphertextForRecipient`: CMS EnvelopedData in BER, and of CMS only what AWS KMS writes.
+ * The library reads; the guard in front of it bounds what it gets to read, and at the end both must
+ * have seen as many elements: nothing that was not checked stands between what was.
  * @throws ToolError `cms.too-large`, `cms.malformed`, `cms.unsupported`
  */
 export function parseEnvelopedData(bytes: Uint8Array): EnvelopedData {
@@ -52,122 +65,104 @@ export function parseEnvelopedData(bytes: Uint8Array): EnvelopedData {
       expected: `at most ${MAX_ENVELOPE_BYTES} bytes`,
       actual: `${bytes.length}`,
     });
-  // ContentInfo: contentType, [0] EXPLICIT content (RFC 5652, 3)
-  const [contentType, explicit] = fields(readBer(bytes), TAG.SEQUENCE, 'ContentInfo', 2);
-  demandOid(contentType, OID.envelopedData, 'contentType');
-  const [enveloped] = fields(explicit, TAG.CONSTRUCTED_0, 'content', 1);
-  // EnvelopedData: neither originatorInfo nor unprotectedAttrs
-  const [version, recipients, contentInfo] = fields(enveloped, TAG.SEQUENCE, 'EnvelopedData', 3);
-  demandVersion2(version, 'EnvelopedData');
-  const [recipient] = fields(recipients, TAG.SET, 'recipientInfos', 1);
-  return { ...readRecipient(recipient), ...readContent(contentInfo) };
+  const elements = guardBer(bytes);
+  const outer = read(bytes, ContentInfo, 'ContentInfo');
+  demand(outer.contentType, OID.envelopedData, 'contentType');
+  const enveloped = read(outer.content, CmsEnvelopedData, 'EnvelopedData');
+  demand(enveloped.version, 2, 'version of EnvelopedData');
+  demand(enveloped.originatorInfo, undefined, 'originatorInfo');
+  demand(enveloped.unprotectedAttrs, undefined, 'unprotectedAttrs');
+  demand(enveloped.recipientInfos.length, 1, 'number of recipients');
+  const { ktri } = enveloped.recipientInfos[0] ?? {};
+  if (ktri === undefined) throw unsupported('a KeyTransRecipientInfo', 'another');
+  const recipient = readRecipient(ktri);
+  const content = readContent(enveloped.encryptedContentInfo);
+  // ContentInfo, its type, [0], EnvelopedData, its version, the SET; what is in it; the content
+  demand(elements, 6 + recipient.elements + content.elements, 'number of elements');
+  return { ...recipient.fields, ...content.fields };
+}
+
+/** Some fields, and of how many elements of BER they and all around them consist. */
+interface Read<K extends keyof EnvelopedData> {
+  readonly fields: Pick<EnvelopedData, K>;
+  readonly elements: number;
 }
 
 /** KeyTransRecipientInfo (6.2.1): version 2 names the recipient by subjectKeyIdentifier. */
-function readRecipient(
-  element: BerElement,
-): Pick<EnvelopedData, 'recipientKeyId' | 'encryptedKey'> {
-  const [version, id, algorithm, key] = fields(element, TAG.SEQUENCE, 'KeyTransRecipientInfo', 4);
-  demandVersion2(version, 'KeyTransRecipientInfo');
-  const recipientKeyId = primitive(id, TAG.PRIMITIVE_0, 'subjectKeyIdentifier');
-  if (recipientKeyId.length !== 32)
-    throw unsupported('a subjectKeyIdentifier of 32 bytes', `${recipientKeyId.length}`);
-  demandOaepSha256(algorithm);
-  return { recipientKeyId, encryptedKey: primitive(key, TAG.OCTET_STRING, 'encryptedKey') };
+function readRecipient(info: KeyTransRecipientInfo): Read<'recipientKeyId' | 'encryptedKey'> {
+  demand(info.version, 2, 'version of KeyTransRecipientInfo');
+  const { subjectKeyIdentifier } = info.rid;
+  demand(subjectKeyIdentifier?.byteLength, 32, 'bytes of the subjectKeyIdentifier');
+  const algorithmElements = demandOaepSha256(info.keyEncryptionAlgorithm);
+  const fields = {
+    recipientKeyId: new Uint8Array(subjectKeyIdentifier?.buffer as ArrayBuffer),
+    encryptedKey: new Uint8Array(info.encryptedKey.buffer),
+  };
+  return { fields, elements: 4 + algorithmElements };
 }
 
-/** RSAES-OAEP-params (RFC 8017, A.2.1): SHA-256, MGF1 with SHA-256, and the label empty. */
-function demandOaepSha256(element: BerElement): void {
-  const [id, parameters] = fields(element, TAG.SEQUENCE, 'keyEncryptionAlgorithm', 2);
-  demandOid(id, OID.rsaesOaep, 'keyEncryptionAlgorithm');
-  const [hash, mask, label] = fields(parameters, TAG.SEQUENCE, 'RSAES-OAEP parameters', 2, 3);
-  demandSha256(fields(hash, TAG.CONSTRUCTED_0, 'hashAlgorithm', 1)[0], 'hashAlgorithm');
-  const [mgf] = fields(mask, TAG.CONSTRUCTED_1, 'maskGenAlgorithm', 1);
-  const [mgfId, mgfHash] = fields(mgf, TAG.SEQUENCE, 'maskGenAlgorithm', 2);
-  demandOid(mgfId, OID.mgf1, 'maskGenAlgorithm');
-  demandSha256(mgfHash, 'hash of MGF1');
-  if (label === undefined) return;
-  const [source] = fields(label, TAG.CONSTRUCTED_2, 'pSourceAlgorithm', 1);
-  const [sourceId, text] = fields(source, TAG.SEQUENCE, 'pSourceAlgorithm', 2);
-  demandOid(sourceId, OID.pSpecified, 'pSourceAlgorithm');
-  if (primitive(text, TAG.OCTET_STRING, 'label').length > 0)
-    throw unsupported('an empty label', 'another');
+/** Demands RSAES-OAEP with SHA-256. Returns the number of elements that say so. */
+function demandOaepSha256(algorithm: AlgorithmIdentifier): number {
+  demand(algorithm.algorithm, OID.rsaesOaep, 'keyEncryptionAlgorithm');
+  const parameters = new Uint8Array(parametersOf(algorithm, 'keyEncryptionAlgorithm'));
+  if (!OAEP_SHA_256.includes(encodeHex(parameters)))
+    throw unsupported(
+      'RSAES-OAEP with SHA-256, MGF1 with SHA-256 and no label',
+      'other parameters',
+    );
+  return 2 + guardBer(parameters);
 }
 
-/** The hash, with NULL as parameters or none (RFC 8017, A.2.1). */
-function demandSha256(element: BerElement, where: string): void {
-  const [id, none] = fields(element, TAG.SEQUENCE, where, 1, 2);
-  demandOid(id, OID.sha256, where);
-  if (none !== undefined && primitive(none, TAG.NULL, where).length > 0)
-    throw unsupported(`${where} without parameters`, 'some');
-}
-
-/** EncryptedContentInfo (RFC 5652, 6.1). */
-function readContent(element: BerElement): Pick<EnvelopedData, 'iv' | 'encryptedContent'> {
-  const [type, algorithm, content] = fields(element, TAG.SEQUENCE, 'EncryptedContentInfo', 3);
-  demandOid(type, OID.data, 'type of the content');
-  const [id, parameters] = fields(algorithm, TAG.SEQUENCE, 'contentEncryptionAlgorithm', 2);
-  demandOid(id, OID.aes256Cbc, 'contentEncryptionAlgorithm');
-  const iv = primitive(parameters, TAG.OCTET_STRING, 'IV');
-  if (iv.length !== 16) throw unsupported('an IV of 16 bytes', `${iv.length}`);
-  const encryptedContent = joinChunks(content);
+/** EncryptedContentInfo (RFC 5652, 6.1): [0] IMPLICIT, primitive or of chunks (X.690, 8.7). */
+function readContent(info: EncryptedContentInfo): Read<'iv' | 'encryptedContent'> {
+  demand(info.contentType, OID.data, 'type of the content');
+  const { contentEncryptionAlgorithm: algorithm, encryptedContent: content } = info;
+  demand(algorithm.algorithm, OID.aes256Cbc, 'contentEncryptionAlgorithm');
+  const iv = read(parametersOf(algorithm, 'contentEncryptionAlgorithm'), OctetString, 'IV');
+  demand(iv.byteLength, 16, 'bytes of the IV');
+  const chunks = content?.constructedValue;
+  // A chunk of another type than OCTET STRING reads as empty.
+  if (chunks?.some(({ byteLength }) => byteLength === 0))
+    throw unsupported('chunks that are octet strings, none empty', 'another');
+  const parts = chunks ?? [content?.value ?? new OctetString()];
+  const encryptedContent = concatBytes(...parts.map(({ buffer }) => new Uint8Array(buffer)));
   if (encryptedContent.length === 0 || encryptedContent.length % 16 !== 0)
     throw new ToolError('cms.malformed', {
       expected: 'encrypted content in blocks of 16 bytes',
       actual: `${encryptedContent.length} bytes`,
     });
-  return { iv, encryptedContent };
+  const fields = { iv: new Uint8Array(iv.buffer), encryptedContent };
+  return { fields, elements: 6 + (chunks?.length ?? 0) };
 }
 
-/** [0] IMPLICIT OCTET STRING: primitive, or constructed of chunks (X.690, 8.7). */
-function joinChunks(element: BerElement): Uint8Array {
-  if (element.tag === TAG.PRIMITIVE_0) return element.contents;
-  if (element.tag !== TAG.CONSTRUCTED_0)
-    throw unsupported('encryptedContent in [0]', `tag 0x${element.tag.toString(16)}`);
-  const chunks = (element.children ?? []).map((chunk) =>
-    primitive(chunk, TAG.OCTET_STRING, 'chunk of the encryptedContent'),
-  );
-  return concatBytes(...chunks);
+/** The guard's bounds once more, and no reading of what octet strings hold: ciphertext. */
+const LIMITS: IAsnParseOptions = {
+  berOptions: { maxDepth: MAX_BER_DEPTH + 1, maxNodes: MAX_BER_ELEMENTS, parseEmbedded: false },
+};
+
+/** Reads with the library. It has no class of errors of its own. */
+function read<T>(bytes: Uint8Array | ArrayBuffer, type: new () => T, name: string): T {
+  try {
+    return AsnConvert.parse(bytes, type, LIMITS);
+  } catch (error) {
+    throw new ToolError('cms.unsupported', {
+      expected: `${name} as AWS KMS writes it`,
+      actual: error instanceof Error ? error.message : 'another structure',
+      cause: error,
+    });
+  }
 }
 
-/** The children of a constructed element; as many as there must be. */
-function fields<N extends 1 | 2 | 3 | 4>(
-  element: BerElement,
-  tag: number,
-  name: string,
-  count: N,
-  max: number = count,
-): Tuple<N> {
-  const { children } = element;
-  if (element.tag !== tag || children === undefined)
-    throw unsupported(`${name} with tag 0x${tag.toString(16)}`, `0x${element.tag.toString(16)}`);
-  if (children.length < count || children.length > max)
-    throw unsupported(`${name} of ${count} elements`, `${children.length}`);
-  return children as unknown as Tuple<N>;
+function parametersOf({ parameters }: AlgorithmIdentifier, where: string): ArrayBuffer {
+  if (parameters === undefined || parameters === null)
+    throw unsupported(`parameters of the ${where}`, 'none');
+  return parameters;
 }
 
-/** At least so many, and perhaps more. */
-type Tuple<N extends 1 | 2 | 3 | 4> = {
-  1: readonly [BerElement, ...(BerElement | undefined)[]];
-  2: readonly [BerElement, BerElement, ...(BerElement | undefined)[]];
-  3: readonly [BerElement, BerElement, BerElement, ...(BerElement | undefined)[]];
-  4: readonly [BerElement, BerElement, BerElement, BerElement];
-}[N];
-
-function primitive(element: BerElement, tag: number, name: string): Uint8Array {
-  if (element.tag !== tag)
-    throw unsupported(`${name} with tag 0x${tag.toString(16)}`, `0x${element.tag.toString(16)}`);
-  return element.contents;
-}
-
-function demandOid(element: BerElement, oid: string, name: string): void {
-  const actual = encodeHex(primitive(element, TAG.OID, name).subarray(0, 32));
-  if (actual !== oid) throw unsupported(`${name} ${oid}`, actual);
-}
-
-function demandVersion2(element: BerElement, name: string): void {
-  const actual = encodeHex(primitive(element, TAG.INTEGER, `version of ${name}`).subarray(0, 8));
-  if (actual !== '02') throw unsupported(`version 2 of ${name}`, `0x${actual}`);
+/** What cannot be read is refused as what is different: an algorithm may read as "". */
+function demand(actual: unknown, wanted: string | number | undefined, what: string): void {
+  if (actual !== wanted)
+    throw unsupported(`${what} ${wanted ?? 'absent'}`, `${JSON.stringify(actual)}`.slice(0, 80));
 }
 
 function unsupported(expected: string, actual: string): ToolError {
