@@ -1,3 +1,4 @@
+import { spawnSync } from 'node:child_process';
 import { readFileSync } from 'node:fs';
 import { afterEach, describe, expect, it } from 'vitest';
 import type { createVerifierPool as CreateVerifierPool, VerifierPool } from './index.js';
@@ -67,6 +68,19 @@ describe('createVerifierPool', () => {
       pool.inspect(evidence, vector.manifest, { ...options, maxAgeSeconds: -1 }),
     ).rejects.toBeInstanceOf(TypeError);
     expect(() => createVerifierPool({ threads: 0 })).toThrow(TypeError);
+  });
+
+  it('works in a program that was given as text', () => {
+    const program = `
+      const { createVerifierPool } = await import(${JSON.stringify(new URL('../dist/node.js', import.meta.url).href)});
+      const pool = createVerifierPool({ threads: 1 });
+      const { verdict } = await pool.inspect('{}');
+      await pool.close();
+      console.log(verdict);`;
+    const { stdout } = spawnSync(process.execPath, ['--input-type=module', '-e', program], {
+      encoding: 'utf8',
+    });
+    expect(stdout).toBe('rejected\n');
   });
 
   it('refuses rules of signers that sending them to a worker would lose', async () => {

@@ -135,7 +135,11 @@ class Pool implements VerifierPool {
   }
 
   #start(seat: Seat): void {
-    const worker = new Worker(workerUrl(), { workerData: { provider: this.#provider } });
+    const worker = new Worker(workerUrl(), {
+      workerData: { provider: this.#provider },
+      // Says how the parent's own text is to be read; Node refuses it for a file.
+      execArgv: process.execArgv.filter((flag) => !flag.startsWith('--input-type')),
+    });
     worker.unref();
     worker.on('message', (answer: PoolAnswer) => {
       // An answer belongs to its own question, or somebody else would get this verdict.
