@@ -16,14 +16,34 @@ let
   matchesWord =
     pattern: word:
     let
-      wanted = splitWord pattern;
+      # "word!": alone.
+      alone = builtins.match "(.*)!" pattern;
+      wanted = splitWord (if alone == null then pattern else builtins.head alone);
       found = splitWord word;
     in
     found.key == wanted.key
     && (
-      wanted.value == null
-      || (if wanted.value == "" then found.value != null else found.value == wanted.value)
+      if alone != null then
+        found.value == null
+      else
+        wanted.value == null
+        || found.value != null && (wanted.value == "" || matchesText wanted.value found.value)
     );
+
+  # "*" in a pattern stands for anything.
+  specials = [ "\\" "." "+" "?" "(" ")" "[" "]" "{" "}" "^" "$" "|" ];
+  matchesText =
+    pattern: text:
+    let
+      escaped = builtins.replaceStrings (specials ++ [ "*" ]) (map (c: "\\${c}") specials ++ [ ".*" ]) pattern;
+    in
+    builtins.match escaped text != null;
+
+  # A word by itself is no opening when its value is a no; a pattern with a value says which.
+  opens =
+    word: pattern:
+    matchesWord pattern word
+    && (builtins.match ".*[=!].*" pattern != null || !(isNo (splitWord word).value));
 
   # What systemd reads as a no.
   isNo =
@@ -34,7 +54,7 @@ let
   listOf = value: builtins.filter builtins.isString (builtins.split "[ ,\t]+" value);
 in
 {
-  inherit splitWord matchesWord;
+  inherit splitWord matchesWord matchesText;
 
   # What one rule ("commandLine" of operator-access.json) has to say about a list of words.
   problems =
@@ -50,8 +70,9 @@ in
             (splitWord name).key == found.key
             && any (part: builtins.elem part forbidden) (listOf value);
           withoutWords = rule.withoutWords or { };
+          only = (rule.onlyValues or { }).${found.key} or null;
         in
-        (if any (pattern: matchesWord pattern word) (rule.forbidden or [ ]) then [ "the word ${word}" ] else [ ])
+        (if any (opens word) (rule.forbidden or [ ]) then [ "the word ${word}" ] else [ ])
         ++ (
           if any (pattern: matchesWord pattern word) (rule.notOff or [ ]) && isNo found.value then
             [ "${word} turns it off" ]
@@ -63,9 +84,16 @@ in
             [ "the options in ${word}" ]
           else
             [ ]
+        )
+        ++ (
+          if only != null && !any (pattern: matchesText pattern value) only then
+            [ "the word ${word}" ]
+          else
+            [ ]
         );
       missing = builtins.filter (
-        choices: !any (word: any (choice: matchesWord choice word) choices) words
+        choices:
+        !any (word: (splitWord word).value != "" && any (choice: matchesWord choice word) choices) words
       ) (rule.required or [ ]);
     in
     builtins.concatMap one words

@@ -49,6 +49,9 @@ describe.skipIf(isSkipped)('the policy', () => {
       ...[`${good} systemd.verity=OFF`, `${good} systemd.verity=1`, `${good} lockdown=none`],
       ...[`${good} systemd.verity_usr_options=x,ignore-corruption`, `${good} init=/bin/sh`],
       ...[`${good} init=/bin/app`, `${good} rootflags=noatime,rw`, `${good} -s`, `${good} single`],
+      ...[`${good} rd.shell=0`, `${good} rd.emergency`, `${good} rd.emergency=halt`],
+      ...[`${good} root=/dev/sda2`, `${good} root=/dev/mapper/root`, `${good} root=fstab`],
+      ...[`${good} init=/x/dash`, `${good} systemd.setenv=LD_X=1`, `${good} systemd.getty-auto=on`],
       ...[`${good} systemd.mask_x=1`, `${good} module.sig-enforce=n`, 'lockdown=1 usrhash='],
     ];
     const byAudit = lines.map((commandLine) => [

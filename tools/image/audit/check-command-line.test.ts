@@ -46,6 +46,21 @@ describe('checkCommandLine', () => {
     ['lockdown=none', 'lockdown'],
     ['module.sig_enforce=0', 'lockdown'],
     ['systemd.getty_auto=1', 'console-login'],
+    ['systemd.getty_auto=true', 'console-login'],
+    ['init=/usr/bin/../bin/dash', 'command-line-debug'],
+    ['systemd.setenv=SYSTEMD_SULOGIN_FORCE=yes', 'command-line-debug'],
+    ['SYSTEMD_SULOGIN_FORCE=1', 'command-line-debug'],
+    ['systemd.ssh_listen=vsock::22', 'command-line-debug'],
+    ['systemd.mount-extra=/dev/sdb:/etc', 'command-line-debug'],
+    ['rd.emergency', 'command-line-debug'],
+    ['rd.rescue', 'command-line-debug'],
+    ['rd.shell', 'command-line-debug'],
+    ['root=/dev/nvme0n1p2', 'verity'],
+    ['root=PARTUUID=00', 'verity'],
+    ['root=gpt-auto', 'verity'],
+    ['root=', 'verity'],
+    ['overlayroot=device:dev=/dev/sdb', 'writable-root'],
+    ['rd.root.overlay.write=/dev/sdb', 'writable-root'],
   ])('finds %s', (word, rule) => {
     expect(rules(`${GOOD} ${word}`)).toEqual([expect.stringMatching(`^${rule}: `)]);
   });
@@ -54,6 +69,8 @@ describe('checkCommandLine', () => {
     ['', ['verity: none of', 'lockdown: none of']],
     ['lockdown=integrity', ['verity: none of']],
     ['roothash=00', ['lockdown: none of']],
+    ['lockdown=integrity roothash=', ['verity: none of']],
+    ['lockdown=integrity dm-mod.create="r,,,ro,0 8 linear /dev/sda 0"', ['verity: none of']],
   ])('misses what has to be there in "%s"', (line, expected) => {
     expect(rules(line)).toEqual(expected.map((text) => expect.stringContaining(text)));
   });
@@ -66,6 +83,14 @@ describe('checkCommandLine', () => {
     'ro',
     'systemd.mask_x',
     'systemd.getty_auto=0',
+    // Off is off: dracut's way to have no shell.
+    'rd.shell=0',
+    'rd.emergency=halt',
+    'systemd.debug_shell=no',
+    'systemd.crash_shell=0',
+    'root=/dev/mapper/root',
+    'root=fstab',
+    'init=/sbin/push',
   ])('accepts %s', (word) => {
     expect(rules(`${GOOD} ${word}`)).toEqual([]);
   });

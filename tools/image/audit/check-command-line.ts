@@ -1,4 +1,5 @@
 import { printable } from 'tee-verify/measure';
+import { matches } from './file-tree.js';
 import { type AuditSubject, type Finding, finding } from './finding.js';
 import { isNo, kernelWords, matchesWord, splitWord } from './kernel-words.js';
 import { type CommandLineRule, RULES } from './policy.js';
@@ -36,8 +37,12 @@ function problems(rule: CommandLineRule, words: readonly string[]): string[] {
   };
   for (const word of words) {
     const [key, value = ''] = splitWord(word);
+    const allowed = Object.entries(rule.onlyValues ?? {}).find(([name]) => name === key)?.[1];
+    if (allowed?.some((pattern) => matches(pattern, value)) === false) say(`the word ${word}`);
     const is = (pattern: string): boolean => matchesWord(pattern, word);
-    if (rule.forbidden?.some(is)) say(`the word ${word}`);
+    const opens = (pattern: string): boolean =>
+      is(pattern) && (/[=!]/.test(pattern) || !isNo(value));
+    if (rule.forbidden?.some(opens)) say(`the word ${word}`);
     if (rule.notOff?.some(is) && isNo(value)) say(`${word} turns it off`);
     for (const [name, forbidden] of Object.entries(rule.withoutWords ?? {})) {
       if (splitWord(name)[0] !== key) continue;
@@ -46,7 +51,11 @@ function problems(rule: CommandLineRule, words: readonly string[]): string[] {
     }
   }
   for (const choices of rule.required ?? [])
-    if (!words.some((word) => choices.some((choice) => matchesWord(choice, word))))
+    if (
+      !words.some(
+        (word) => splitWord(word)[1] !== '' && choices.some((choice) => matchesWord(choice, word)),
+      )
+    )
       say(`none of ${choices.join(', ')}`);
   return said;
 }

@@ -1,3 +1,5 @@
+import { matches } from './file-tree.js';
+
 /** The words of a kernel command line. Quotation marks keep spaces inside one word. */
 export function kernelWords(commandLine: string): string[] {
   return [...commandLine.matchAll(/(?:[^\s"]|"[^"]*"?)+/g)].map(([word]) =>
@@ -13,13 +15,18 @@ export function splitWord(word: string): readonly [key: string, value: string | 
   return [isFlag ? key : key.replaceAll('-', '_'), at < 0 ? undefined : word.slice(at + 1)];
 }
 
-/** Whether a word is what a pattern of the policy names (see `CommandLineRule`). */
+/**
+ * Whether a word is what a pattern of the policy names (see `CommandLineRule`). A `*` in the
+ * pattern's value stands for anything.
+ */
 export function matchesWord(pattern: string, word: string): boolean {
   const [key, value] = splitWord(word);
-  const [wantedKey, wanted] = splitWord(pattern);
+  const isAlone = pattern.endsWith('!');
+  const [wantedKey, wanted] = splitWord(isAlone ? pattern.slice(0, -1) : pattern);
   if (key !== wantedKey) return false;
+  if (isAlone) return value === undefined;
   if (wanted === undefined) return true;
-  return wanted === '' ? value !== undefined : value === wanted;
+  return value !== undefined && (wanted === '' || matches(wanted, value));
 }
 
 /** What systemd reads as a no (parse_boolean). */

@@ -5,14 +5,19 @@ export type Severity = 'high' | 'medium';
 
 /** What a rule says about the words of a kernel command line (docs/images.md, "Audit"). */
 export interface CommandLineRule {
-  /** `word`: alone or with any value; `word=`: with any value; `word=value`: exactly that. */
+  /**
+   * `word`: alone or with any value but a no; `word!`: alone; `word=`: with any value; `word=value`:
+   * that one, in which `*` stands for anything.
+   */
   readonly forbidden?: readonly string[];
-  /** At least one of each list has to be there. */
+  /** At least one of each list has to be there, with a value that is not empty. */
   readonly required?: readonly (readonly string[])[];
   /** Words whose value may not be a no. */
   readonly notOff?: readonly string[];
   /** Words whose value, a list with commas or spaces, may not hold these. */
   readonly withoutWords?: Readonly<Record<string, readonly string[]>>;
+  /** Words that may have these values only. */
+  readonly onlyValues?: Readonly<Record<string, readonly string[]>>;
 }
 
 /** One rule of nix/policy/operator-access.json, which the Nix modules read, too. */
