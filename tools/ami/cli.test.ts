@@ -182,7 +182,7 @@ describe('tee-ami create', () => {
     const made = await tool(...create('--name', 'payments 7', '--tag', 'a=b', '--tag', 'c='));
     expect(made).toMatchObject({ status: 0, stderr: '' });
     const form =
-      /^AMI {7}(ami-[0-9a-f]+)\nsnapshot {2}(snap-[0-9a-f]+)\nregion {4}eu-west-1\nname {6}payments 7\n$/;
+      /^AMI {7}(ami-[0-9a-f]+)\nsnapshot {2}(snap-[0-9a-f]+)\nregion {4}eu-west-1\nname {6}payments 7\nblocks {4}3, 0 of them zeros; 0 of zeros left out\n$/;
     const [, imageId = '', snapshotId = ''] = form.exec(made.stdout) ?? [];
     expect(aws.ec2.images.get(imageId)).toMatchObject({ name: 'payments 7', snapshotId });
     const removed = await tool('delete', imageId, '--endpoint', aws.url);

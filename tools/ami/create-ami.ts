@@ -34,6 +34,11 @@ export interface CreateAmiOptions extends AwsOptions {
   readonly tags?: readonly AmiTag[];
   /** Where the upload's state is kept until it is done. */
   readonly stateFile: string;
+  /**
+   * Send all blocks of zeros. Without it only those of verity and EFI system partitions are: others
+   * read back as noise from an encrypted volume.
+   */
+  readonly sendZeros?: boolean;
   /** Go on with the upload of the state file, if there is one. */
   readonly resume?: boolean;
   /** Blocks under way at once; default 64. */
@@ -54,8 +59,14 @@ export interface CreatedAmi {
   readonly name: string;
   readonly region: string;
   readonly manifestSha256: string | undefined;
-  /** Blocks of the snapshot; the others are zeros. */
+  /** Blocks of the snapshot; the others of the image are zeros. */
   readonly blocks: number;
+  /** Blocks that are all zeros, and whether a partition table said which are content. */
+  readonly zeroBlocks: {
+    readonly sent: number;
+    readonly leftOut: number;
+    readonly chosenBy: 'partition-table' | 'send-zeros' | 'no-partition-table';
+  };
   /** Base64 SHA-256 over the digests of these blocks (LINEAR), as AWS checked it. */
   readonly checksum: string;
   /** Of these, sent in this run. */
@@ -78,7 +89,8 @@ export async function createAmi(options: CreateAmiOptions): Promise<CreatedAmi> 
   if (manifest?.imageDigest !== undefined)
     await checkImageDigest(options.image, manifest.imageDigest, signal);
 
-  const blocks = await ImageBlocks.open(options.image, concurrency);
+  const zeros = options.sendZeros === true ? 'all' : 'content';
+  const blocks = await ImageBlocks.open(options.image, concurrency, zeros);
   let clients: AwsClients | undefined;
   let state: UploadState | undefined;
   try {
@@ -87,7 +99,7 @@ export async function createAmi(options: CreateAmiOptions): Promise<CreatedAmi> 
     const wait: WaitOptions = { signal, timeoutMs, pollMs, onRetry: () => progress.retry() };
     const tags = awsTags(options.name, manifest?.sha256, options.tags ?? []);
     const taken = await findImageByName(clients, options.name, wait);
-    state = openUploadState({ resume: false, ...options, tags }, blocks, clients);
+    state = openUploadState({ resume: false, ...options, zeros, tags }, blocks, clients);
     if (taken !== undefined && !taken.snapshotIds.includes(state.snapshotId ?? 'none'))
       throw nameTaken(options.name, taken.imageId);
 
@@ -131,6 +143,16 @@ export async function createAmi(options: CreateAmiOptions): Promise<CreatedAmi> 
       ...{ imageId, snapshotId, name: options.name, region: clients.region },
       manifestSha256: manifest?.sha256,
       ...{ blocks: uploaded.changedBlocks, checksum: uploaded.checksum },
+      zeroBlocks: {
+        sent: uploaded.zeroBlocksSent,
+        leftOut: uploaded.zeroBlocksLeftOut,
+        chosenBy:
+          zeros === 'all'
+            ? 'send-zeros'
+            : blocks.hasTable
+              ? 'partition-table'
+              : 'no-partition-table',
+      },
       ...{ sentBlocks: progress.sentBlocks, retries: progress.retries },
     };
   } catch (error) {

@@ -19,6 +19,7 @@ interface CreateFlags {
   readonly endpoint?: string;
   readonly concurrency: number;
   readonly state?: string;
+  readonly sendZeros?: true;
   readonly resume?: true;
   readonly timeout: number;
   readonly json?: true;
@@ -51,6 +52,7 @@ export function createCommand(): Command {
     )
     .option('--concurrency <n>', 'blocks under way at once', parseCount(MAX_CONCURRENCY), 64)
     .option('--state <file>', 'where to note what was uploaded (default: beside the image)')
+    .option('--send-zeros', 'send all blocks of zeros, not only those that verified data needs')
     .option('--resume', 'go on with an upload that was interrupted')
     .option('--timeout <minutes>', 'how long to wait for AWS at the end', parseCount(1440), 60)
     .option('--json', 'print the result as JSON')
@@ -58,7 +60,10 @@ export function createCommand(): Command {
       'after',
       `
 Only blocks with data are sent, each with its SHA-256; AWS checks every one, and at the end the
-digest over all of them. The AMI boots with UEFI and has NitroTPM 2.0, ENA and IMDSv2. Credentials
+digest over all of them. A block that was not sent reads back as noise, not as zeros, from an
+encrypted volume; so zeros are sent, too, in dm-verity's partitions (data and hashes of root and
+usr, by their types) and in the part of the EFI system partition that is in use. When other
+partitions rely on zeros (a file system that is written, swap), pass --send-zeros. The AMI boots with UEFI and has NitroTPM 2.0, ENA and IMDSv2. Credentials
 come from the environment, a profile or the instance, as for every AWS SDK; docs/ami.md lists the
 permissions.
 
@@ -100,6 +105,7 @@ async function runCreate(image: string, flags: CreateFlags): Promise<void> {
       endpoint: flags.endpoint,
       concurrency: flags.concurrency,
       stateFile: flags.state ?? defaultStateFile(image),
+      sendZeros: flags.sendZeros === true,
       resume: flags.resume === true,
       timeoutMs: flags.timeout * 60_000,
       signal: interrupt.signal,
@@ -116,12 +122,14 @@ async function runCreate(image: string, flags: CreateFlags): Promise<void> {
   }
 }
 
-function toText({ imageId, snapshotId, region, name, manifestSha256 }: CreatedAmi): string {
+function toText(made: CreatedAmi): string {
+  const { imageId, snapshotId, region, name, manifestSha256, blocks, zeroBlocks } = made;
   const lines = [
     `AMI       ${imageId}`,
     `snapshot  ${snapshotId}`,
     `region    ${region}`,
     `name      ${name}`,
+    `blocks    ${blocks}, ${zeroBlocks.sent} of them zeros; ${zeroBlocks.leftOut} of zeros left out${zeroBlocks.chosenBy === 'no-partition-table' && zeroBlocks.leftOut > 0 ? ' (no partition table to choose by)' : ''}`,
     ...(manifestSha256 === undefined ? [] : [`manifest  ${manifestSha256}`]),
   ];
   return `${lines.join('\n')}\n`;

@@ -1,7 +1,9 @@
-import type { Stats } from 'node:fs';
+import { constants, type Stats } from 'node:fs';
 import { type FileHandle, open, stat } from 'node:fs/promises';
 import { Worker } from 'node:worker_threads';
+import { type FileSource, withFiles } from '../common/file-source.js';
 import { ToolError } from '../common/tool-error.js';
+import { type ByteRange, findContentZeros, type ZerosToSend } from './content-zeros.js';
 import { type ReadBlocksMessage, type ReadBlocksOptions, readBlocks } from './read-blocks.js';
 
 /** Bytes of a block (EBS direct APIs). */
@@ -20,7 +22,7 @@ export interface ImageIdentity {
   readonly mtimeMs: number;
 }
 
-/** A block that is not all zeros. */
+/** A block that is to be sent. */
 export interface ImageBlock {
   readonly index: number;
   /** SHA-256 of the block. */
@@ -31,9 +33,12 @@ export interface ImageBlock {
   release(): void;
 }
 
-/** All blocks that are not all zeros. */
+/** All blocks that are to be sent. */
 export interface BlockSummary {
   readonly changedBlocks: number;
+  /** Of these, zeros. */
+  readonly zeroBlocksSent: number;
+  readonly zeroBlocksLeftOut: number;
   /** Base64 SHA-256 over the blocks' digests in the order of their indices (LINEAR). */
   readonly checksum: string;
 }
@@ -44,7 +49,7 @@ interface Waiting {
 }
 
 /**
- * The blocks of an image in their order, without those that are all zeros. A thread of its own reads
+ * The blocks of an image in their order, without zeros that no partition needs. A thread of its own reads
  * ahead and hashes, into memory that is taken once.
  */
 export class ImageBlocks {
@@ -52,6 +57,8 @@ export class ImageBlocks {
   readonly identity: ImageIdentity;
   /** The data that is on disk: about what will be uploaded. */
   readonly allocatedBytes: number;
+  /** Whether a partition table says which zeros are content. */
+  readonly hasTable: boolean;
   readonly #inode: number;
   readonly #memory: SharedArrayBuffer;
   readonly #worker: Worker;
@@ -61,8 +68,14 @@ export class ImageBlocks {
   #summary: BlockSummary | undefined;
   #failure: ToolError | undefined;
 
-  private constructor(path: string, stats: Stats, maxHeld: number) {
+  private constructor(
+    path: string,
+    stats: Stats,
+    maxHeld: number,
+    contentZeros: readonly ByteRange[] | undefined,
+  ) {
     this.path = path;
+    this.hasTable = contentZeros !== undefined;
     this.identity = { size: stats.size, mtimeMs: stats.mtimeMs };
     this.allocatedBytes = Math.min(stats.size, stats.blocks * 512);
     this.#inode = stats.ino;
@@ -73,6 +86,7 @@ export class ImageBlocks {
     this.#memory = memory.buffer as unknown as SharedArrayBuffer;
     const workerData: ReadBlocksOptions = {
       ...{ path, size: stats.size, memory: this.#memory, blockBytes: BLOCK_BYTES },
+      keepZeros: contentZeros ?? [],
       // Holes then cost nothing, where the page cache would be filled with their zeros first.
       direct: stats.blocks * 512 + WORTH_SKIPPING_BYTES < stats.size,
     };
@@ -84,11 +98,13 @@ export class ImageBlocks {
   }
 
   /**
-   * Opens a raw disk image; up to `maxHeld` blocks may be held at once. Throws `file.unreadable`,
-   * `ami.image-invalid`.
+   * Opens a raw disk image; up to `maxHeld` blocks may be held at once. Without `zeros`, no block of
+   * zeros is among them. Throws `file.unreadable`, `ami.image-invalid`.
    */
-  static async open(path: string, maxHeld: number): Promise<ImageBlocks> {
-    const handle = await open(path, 'r').catch((cause: unknown) => {
+  static async open(path: string, maxHeld: number, zeros?: ZerosToSend): Promise<ImageBlocks> {
+    // A pipe would keep us waiting for its writer.
+    const flags = constants.O_RDONLY | constants.O_NONBLOCK;
+    const handle = await open(path, flags).catch((cause: unknown) => {
       throw unreadable(path, cause);
     });
     try {
@@ -97,7 +113,11 @@ export class ImageBlocks {
       if (stats.size === 0 || stats.size > MAX_VOLUME_GIB * GIB)
         throw new ToolError('ami.image-invalid', { actual: `${stats.size} bytes in ${path}` });
       await checkBootRecord(path, handle);
-      return new ImageBlocks(path, stats, maxHeld);
+      const contentZeros =
+        zeros === 'content'
+          ? await withFiles([path], ([file]) => findContentZeros(file as FileSource))
+          : [{ start: 0, end: zeros === 'all' ? stats.size : 0 }];
+      return new ImageBlocks(path, stats, maxHeld, contentZeros);
     } finally {
       await handle.close();
     }
@@ -109,8 +129,8 @@ export class ImageBlocks {
   }
 
   /**
-   * The next block that is not all zeros; undefined after the last one. Throws `file.unreadable`,
-   * `ami.image-changed`.
+   * The next block that is to be sent; undefined after the last one. Throws `file.unreadable`,
+   * `ami.image-changed`, and what `stop` was given.
    */
   async next(): Promise<ImageBlock | undefined> {
     const block = this.#ready.shift();
@@ -138,6 +158,11 @@ export class ImageBlocks {
       throw new ToolError('ami.image-changed', {
         actual: `${this.path} was written during the upload`,
       });
+  }
+
+  /** Nothing more is wanted: also who waits while holes are skipped is told so. */
+  stop(reason: ToolError): void {
+    this.#fail(reason);
   }
 
   async close(): Promise<void> {

@@ -1,6 +1,7 @@
 import { randomUUID } from 'node:crypto';
 import { ToolError } from '../common/tool-error.js';
 import type { AwsClients } from './aws-clients.js';
+import type { ZerosToSend } from './content-zeros.js';
 import type { ImageBlocks } from './image-blocks.js';
 import { UploadState } from './upload-state.js';
 import { removalOf } from './what-is-left.js';
@@ -9,6 +10,7 @@ import { removalOf } from './what-is-left.js';
 export interface NewUpload {
   readonly stateFile: string;
   readonly resume: boolean;
+  readonly zeros: ZerosToSend;
   readonly name: string;
   readonly tags: readonly { readonly Key: string; readonly Value: string }[];
 }
@@ -21,7 +23,7 @@ const SNAPSHOT_TIMEOUT_MINUTES = 1440;
  * Throws `ami.unfinished-upload`, `ami.image-changed`, `ami.state-unusable`, `file.unwritable`.
  */
 export function openUploadState(
-  { stateFile, resume, name, tags }: NewUpload,
+  { stateFile, resume, zeros, name, tags }: NewUpload,
   blocks: ImageBlocks,
   { region, endpoint }: AwsClients,
 ): UploadState {
@@ -30,6 +32,7 @@ export function openUploadState(
     return UploadState.create(stateFile, {
       format: 'tee-ami-upload/1',
       image: blocks.identity,
+      zeros,
       region,
       ...(endpoint !== undefined && { endpoint }),
       start: {
@@ -44,6 +47,7 @@ export function openUploadState(
     if (!resume) throw unfinished(earlier);
     checkPlace(earlier, region, endpoint);
     checkImage(earlier, blocks);
+    checkZeros(earlier, zeros);
     return earlier;
   } catch (error) {
     earlier.close();
@@ -81,4 +85,16 @@ function checkImage({ header, path, snapshotId }: UploadState, blocks: ImageBloc
     actual: `${show(identity)} in ${blocks.path}`,
     hint: `${snapshotId === undefined ? '' : `Remove the unfinished snapshot with ${removalOf(snapshotId, header)}. `}Remove ${path}, and upload the new image without --resume.`,
   });
+}
+
+/** Other blocks would be sent than the ones that were acknowledged. */
+function checkZeros({ header, path }: UploadState, zeros: ZerosToSend): void {
+  const show = (which: ZerosToSend): string =>
+    which === 'all' ? 'an upload with --send-zeros' : 'an upload without --send-zeros';
+  if (header.zeros !== zeros)
+    throw new ToolError('ami.state-unusable', {
+      expected: `${show(header.zeros)}, as it began`,
+      actual: `${show(zeros)}, in ${path}`,
+      hint: 'Resume with the options that it began with.',
+    });
 }

@@ -10,12 +10,19 @@ export interface ReadBlocksOptions {
   readonly memory: SharedArrayBuffer;
   /** Also of a slot of the memory. */
   readonly blockBytes: number;
+  /** Where blocks of zeros count as data: any block that a range touches. */
+  readonly keepZeros: readonly { readonly start: number; readonly end: number }[];
 }
 
 /** What the reading thread says: a filled slot, that nothing is left, or why it cannot go on. */
 export type ReadBlocksMessage =
   | { readonly slot: number; readonly index: number; readonly digest: Uint8Array }
-  | { readonly changedBlocks: number; readonly checksum: string }
+  | {
+      readonly changedBlocks: number;
+      readonly checksum: string;
+      readonly zeroBlocksSent: number;
+      readonly zeroBlocksLeftOut: number;
+    }
   | { readonly shorter: true }
   | { readonly unreadable: string };
 
@@ -25,7 +32,7 @@ interface Port {
 }
 
 /**
- * Runs in a thread: fills each slot it is given with the next block that is not all zeros, and
+ * Runs in a thread: fills each slot it is given with the next block that is to be sent, and
  * hashes it. Its source text is what runs there, so it must not use anything but its arguments.
  */
 export function readBlocks(
@@ -41,6 +48,8 @@ export function readBlocks(
   let direct = false;
   let offset = 0;
   let changedBlocks = 0;
+  let zeroBlocksSent = 0;
+  let zeroBlocksLeftOut = 0;
 
   function open(): void {
     if (options.direct)
@@ -80,12 +89,22 @@ export function readBlocks(
     return true;
   }
 
+  function keepsZeros(): boolean {
+    return options.keepZeros.some(({ start, end }) => start < offset + blockBytes && end > offset);
+  }
+
   function next(slot: number): ReadBlocksMessage {
     if (file < 0) open();
     const bytes = Buffer.from(memory, slot * blockBytes, blockBytes);
     for (; offset < size; offset += blockBytes) {
       if (!fill(bytes)) return { shorter: true };
-      if (bytes.equals(zeros)) continue;
+      if (bytes.equals(zeros)) {
+        if (!keepsZeros()) {
+          zeroBlocksLeftOut++;
+          continue;
+        }
+        zeroBlocksSent++;
+      }
       const digest = createHash('sha256').update(bytes).digest();
       linear.update(digest);
       changedBlocks++;
@@ -93,7 +112,8 @@ export function readBlocks(
       offset += blockBytes;
       return { slot, index, digest: new Uint8Array(digest) };
     }
-    return { changedBlocks, checksum: linear.digest('base64') };
+    const checksum = linear.digest('base64');
+    return { changedBlocks, checksum, zeroBlocksSent, zeroBlocksLeftOut };
   }
 
   let ended = false;

@@ -27,7 +27,7 @@ export interface UploadOptions {
 }
 
 /**
- * Sends every block that is not all zeros and was not acknowledged before, and checks each
+ * Sends every block that is to be sent and was not acknowledged before, and checks each
  * acknowledgement. Each of `concurrency` loops reads its next block when its last one is through: so
  * reading waits for the network, and memory stays bounded. Throws `ami.*`, `file.*`.
  */
@@ -38,7 +38,10 @@ export async function uploadBlocks(options: UploadOptions): Promise<BlockSummary
   setMaxListeners(0, stopSignal);
   // Ends what is under way. Passing the signal with each request would have the SDK put its steps
   // together anew for each, which costs as much as the request.
-  const cut = (): void => ebs.destroy();
+  const cut = (): void => {
+    ebs.destroy();
+    blocks.stop(new ToolError('ami.interrupted'));
+  };
   stopSignal.addEventListener('abort', cut);
   let known = 0;
 

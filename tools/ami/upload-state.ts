@@ -8,6 +8,7 @@ import {
   writeSync,
 } from 'node:fs';
 import { ToolError } from '../common/tool-error.js';
+import type { ZerosToSend } from './content-zeros.js';
 import type { ImageIdentity } from './image-blocks.js';
 
 /** What StartSnapshot was asked for; the same token must come with the same parameters. */
@@ -23,6 +24,7 @@ export interface StartParameters {
 export interface UploadHeader {
   readonly format: 'tee-ami-upload/1';
   readonly image: ImageIdentity;
+  readonly zeros: ZerosToSend;
   readonly region: string;
   readonly endpoint?: string;
   readonly start: StartParameters;

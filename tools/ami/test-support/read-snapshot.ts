@@ -5,14 +5,18 @@ import {
   paginateListSnapshotBlocks,
 } from '@aws-sdk/client-ebs';
 
-/** Reads a snapshot back with the AWS SDK, as a volume of `bytes` bytes, and checks each checksum. */
+/**
+ * Reads a snapshot back with the AWS SDK, as a volume of `bytes` bytes, and checks each checksum.
+ * What the snapshot lacks is zeros, or noise as of an encrypted volume.
+ */
 export async function readSnapshot(
   { endpoint, region }: { readonly endpoint: string; readonly region: string },
   snapshotId: string,
   bytes: number,
+  noise = 0,
 ): Promise<Uint8Array> {
   const client = new EBSClient({ endpoint, region });
-  const volume = new Uint8Array(bytes);
+  const volume = new Uint8Array(bytes).fill(noise);
   try {
     for await (const { Blocks = [], BlockSize = 0 } of paginateListSnapshotBlocks(
       { client },
