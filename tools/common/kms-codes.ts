@@ -83,8 +83,12 @@ export const KMS_CODES = {
     'a measurement set does not pin a PCR that was named',
     'Name PCRs that every accepted set of the manifest pins.',
   ],
+  'policy.sid-taken': [
+    'another statement of the policy has this Sid',
+    'Name another one with --sid, or take the statement away.',
+  ],
   'policy.revoked-accepted': [
-    'a policy of these PCRs would accept a revoked measurement set, too',
+    'a policy of these PCRs would accept a measurement set that is revoked or out of its time, too',
     'Name more PCRs with --pcrs, so that the sets differ, or pin more in the manifest.',
   ],
 
@@ -127,7 +131,7 @@ export const KMS_CODES = {
   ],
   'policy.value-malformed': [
     'a value is not a SHA-384 PCR',
-    'PCRs have 96 hex digits, without prefix, blanks, wildcards or variables.',
+    'PCRs have 96 hex digits, without prefix, blanks or wildcards.',
   ],
   'policy.value-unknown': [
     'the statement accepts a value that the manifest does not know',
@@ -153,7 +157,10 @@ export const KMS_CODES = {
     'a negated condition holds for every other machine, and without attestation',
     'In an Allow use StringEqualsIgnoreCase with the values to accept.',
   ],
-  'policy.wildcard': ['a wildcard accepts other values, too', 'Use StringEqualsIgnoreCase.'],
+  'policy.wildcard': [
+    'a wildcard or a policy variable accepts other values, too',
+    'Use StringEqualsIgnoreCase.',
+  ],
   'policy.null-condition': [
     'a Null condition asks only whether there is an attestation, not whose',
     'Compare the PCRs with StringEqualsIgnoreCase.',
@@ -175,8 +182,8 @@ export const KMS_CODES = {
     'Whoever can start the image, in any account, gets the secret. Name the role, or add a condition on kms:CallerAccount.',
   ],
   'policy.time-unbound': [
-    'the statement goes on to admit a measurement set after its time',
-    'Add DateLessThanEquals on aws:CurrentTime, as `tee-kms policy` does.',
+    'the statement admits a measurement set outside its time',
+    'Add DateLessThanEquals and DateGreaterThanEquals on aws:CurrentTime, as `tee-kms policy` does.',
   ],
   'policy.set-not-admitted': [
     'no statement admits a measurement set that the manifest accepts',

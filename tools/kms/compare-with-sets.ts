@@ -1,5 +1,6 @@
 import { decodeHex } from 'tee-verify/bytes';
-import { type ManifestSets, pcrHex, pinsAnImage } from './manifest-sets.js';
+import type { MeasurementSet } from 'tee-verify/manifest';
+import { agrees, type ManifestSets, pcrHex, pinsAnImage } from './manifest-sets.js';
 import type { ConditionProblem } from './policy-conditions.js';
 
 /** How what a statement accepts compares with a manifest. */
@@ -18,61 +19,74 @@ export function compareWithSets(
   sets: ManifestSets,
 ): SetComparison {
   const bound = [...pcrs].sort(([a], [b]) => a - b);
+  const toValues = (set: MeasurementSet): Values => ({
+    set,
+    values: bound.map(([index]) => pcrHex(set, index)),
+  });
+  const accepted = sets.accepted.map(toValues);
+  const closed = [...sets.revoked, ...sets.expired].map(toValues);
+  const known = [...accepted, ...closed];
   const problems: ConditionProblem[] = [];
-  const known = bound.map(([index, values]): readonly [number, readonly string[]] => [
-    index,
-    values.filter((value) => {
-      const inSets = (group: ManifestSets['accepted']): boolean =>
-        group.some((set) => pcrHex(set, index) === value);
-      if (inSets(sets.accepted)) return true;
-      // Of a set that is no longer accepted: reported as such below.
-      if (!inSets(sets.revoked) && !inSets(sets.expired))
+  const lists = bound.map(([index, values], i): readonly string[] => {
+    const inSets = new Set(known.map((one) => one.values[i]));
+    for (const value of values)
+      if (!inSets.has(value))
         problems.push({ code: 'policy.value-unknown', detail: `PCR${index} ${value}` });
-      return false;
-    }),
-  ]);
-  for (const set of [...sets.revoked, ...sets.expired]) {
-    const compared = bound.filter(([index]) => set.pcrs.has(index));
-    const isIn = compared.every(([index, values]) => values.includes(pcrHex(set, index) as string));
-    if (compared.length > 0 && isIn)
-      problems.push({ code: 'policy.value-revoked', detail: set.label });
+    return values.filter((value) => inSets.has(value));
+  });
+  const letsIn = ({ values }: Values): boolean =>
+    bound.every(([, list], i) => list.length > 0 && isIn(values[i], list));
+  const admitted = accepted.filter((one) => letsIn(one) && !one.values.includes(undefined));
+  for (const one of closed) {
+    // What is accepted again, in another time, is no finding.
+    const again =
+      !sets.revoked.includes(one.set) && admitted.some(({ set }) => agrees(set, one.set));
+    if (letsIn(one) && !again)
+      problems.push({ code: 'policy.value-revoked', detail: one.set.label });
   }
-  problems.push(...checkCombinations(known, sets), ...checkPinning(bound, sets));
-  const admitted = sets.accepted.filter((set) =>
-    bound.every(([index, values]) => values.includes(pcrHex(set, index) ?? '')),
-  );
-  return { admitted, problems };
+  problems.push(...checkCombinations(bound, lists, accepted, closed), ...checkPinning(bound, sets));
+  return { admitted: admitted.map(({ set }) => set), problems };
 }
 
-/** Each combination of known values must be that of one accepted set. */
+/** A set, and its lower-case hex for each PCR that a statement compares. */
+interface Values {
+  readonly set: MeasurementSet;
+  readonly values: readonly (string | undefined)[];
+}
+
+/** A PCR that a set does not pin tells nothing from it. */
+function isIn(value: string | undefined, list: readonly string[]): boolean {
+  return value === undefined || list.includes(value);
+}
+
+/**
+ * Each combination of known values must be that of one accepted set. Values of sets that are closed
+ * count, too: an old image with the new one's PCR12 is a mix, and whoever starts it chooses PCR12.
+ */
 function checkCombinations(
   bound: readonly (readonly [number, readonly string[]])[],
-  { accepted }: ManifestSets,
+  lists: readonly (readonly string[])[],
+  accepted: readonly Values[],
+  closed: readonly Values[],
 ): readonly ConditionProblem[] {
-  const count = bound.reduce((product, [, values]) => product * values.length, 1);
+  const count = lists.reduce((product, values) => product * values.length, 1);
   if (count > MAX_COMBINATIONS)
     return [{ code: 'policy.mixes-sets', detail: `${count} combinations` }];
-  for (const combination of combinations(bound)) {
-    const isOneSet = accepted.some((set) =>
-      combination.every(([index, value]) => pcrHex(set, index) === value),
-    );
-    if (!isOneSet)
-      return [
-        {
-          code: 'policy.mixes-sets',
-          detail: combination.map(([index, value]) => `PCR${index} ${value}`).join(' with '),
-        },
-      ];
+  const ofOneSet = new Set(accepted.map(({ values }) => values.join()));
+  for (const combination of combinations(lists)) {
+    if (ofOneSet.has(combination.join())) continue;
+    // All of a closed set: said above.
+    if (closed.some(({ values }) => combination.every((one, i) => isIn(values[i], [one]))))
+      continue;
+    const detail = combination.map((value, i) => `PCR${bound[i]?.[0]} ${value}`).join(' with ');
+    return [{ code: 'policy.mixes-sets', detail }];
   }
   return [];
 }
 
-function combinations(
-  bound: readonly (readonly [number, readonly string[]])[],
-): readonly (readonly (readonly [number, string])[])[] {
-  return bound.reduce<readonly (readonly (readonly [number, string])[])[]>(
-    (all, [index, values]) =>
-      all.flatMap((start) => values.map((value) => [...start, [index, value] as const])),
+function combinations(lists: readonly (readonly string[])[]): readonly (readonly string[])[] {
+  return lists.reduce<readonly (readonly string[])[]>(
+    (all, values) => all.flatMap((start) => values.map((value) => [...start, value])),
     [[]],
   );
 }

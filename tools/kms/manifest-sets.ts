@@ -95,6 +95,14 @@ export function pcrHex({ pcrs }: MeasurementSet, index: number): string | undefi
   return value && encodeHex(value);
 }
 
+/** Whether two sets differ in no PCR that both pin: one machine may be both. */
+export function agrees(one: MeasurementSet, other: MeasurementSet): boolean {
+  return [...one.pcrs.keys()].every((index) => {
+    const value = pcrHex(other, index);
+    return value === undefined || value === pcrHex(one, index);
+  });
+}
+
 /** Condition keys start with this; IAM does not mind letter case. */
 export const ATTESTATION_KEY_PREFIX = 'kms:RecipientAttestation:';
 

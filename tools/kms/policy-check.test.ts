@@ -1,3 +1,4 @@
+import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import type { ToolCode } from '../common/codes.js';
 import { checkKeyPolicy } from './policy-check.js';
@@ -103,6 +104,21 @@ describe('checkKeyPolicy', () => {
       ['policy.mixes-sets'],
     ],
     [
+      'an old image with the PCR12 of a new one',
+      allow(equals({ [K4]: [pcr(0xa2), pcr(0xa0)], [K12]: pcr(0x12) })),
+      ['policy.mixes-sets'],
+    ],
+    [
+      'a variable that is the PCR itself',
+      allow(equals({ ...ONE, [K4]: [pcr(0xa1), `\${${K4}}`] })),
+      ['policy.wildcard'],
+    ],
+    [
+      'a variable for all PCRs',
+      allow(equals({ [K4]: `\${${K4}}`, [K12]: `\${${K12}}` })),
+      ['policy.wildcard', 'policy.wildcard'],
+    ],
+    [
       'IfExists',
       allow({ StringEqualsIgnoreCaseIfExists: ONE }),
       ['policy.if-exists', 'policy.if-exists', 'policy.unattested-use'],
@@ -153,11 +169,7 @@ describe('checkKeyPolicy', () => {
       ['policy.key-unknown'],
     ],
     ['a short value', allow(equals({ ...ONE, [K4]: 'a1' })), ['policy.value-malformed']],
-    [
-      'a variable',
-      allow(equals({ ...ONE, [K4]: '$' + '{aws:username}' })),
-      ['policy.value-malformed'],
-    ],
+    ['a variable', allow(equals({ ...ONE, [K4]: '$' + '{aws:username}' })), ['policy.wildcard']],
     ['a wildcard that is none', allow(equals({ ...ONE, [K4]: '*' })), ['policy.value-malformed']],
     ['everybody', allow(equals(ONE), { Principal: '*' }), ['policy.any-principal']],
     [
@@ -231,6 +243,93 @@ describe('checkKeyPolicy', () => {
       'policy.time-unbound',
     ]);
     expect(check({ DateLessThan: { 'aws:CurrentTime': '2026-12-31T00:00:00Z' } })).toEqual([]);
+  });
+
+  it('finds a statement that begins before its set', () => {
+    const [one, notBefore] = [{ 4: pcr(1), 12: ZERO }, '2026-12-31T00:00:00Z'];
+    const manifest = { ...MANIFEST, measurementSets: [{ label: 'one', pcrs: one, notBefore }] };
+    const check = (more: PolicyConditions, now: Date = NOW): readonly string[] =>
+      checkKeyPolicy(
+        { Statement: [allow({ ...equals({ [K4]: pcr(1), [K12]: ZERO }), ...more })] },
+        manifest,
+        { now },
+      ).map(({ code }) => code);
+    expect(check({})).toEqual(['policy.time-unbound']);
+    const from = (time: string): PolicyConditions => ({
+      DateGreaterThanEquals: { 'aws:CurrentTime': time },
+    });
+    expect(check(from('2026-12-30T23:59:59Z'))).toEqual(['policy.time-unbound']);
+    expect(check(from(notBefore))).toEqual([]);
+    expect(check({}, new Date(notBefore))).toEqual([]);
+  });
+
+  it('finds a revoked set that differs in no PCR of the policy', () => {
+    const sets = [
+      { label: 'good', pcrs: { 4: pcr(1), 7: pcr(7), 12: ZERO } },
+      { label: 'bad', pcrs: { 7: pcr(8) }, revoked: { reason: 'weak db' } },
+    ];
+    const check = (pcrs: Readonly<Record<string, string>>): readonly string[] =>
+      checkKeyPolicy(
+        { Statement: [allow(equals(pcrs))] },
+        { ...MANIFEST, measurementSets: sets },
+        { now: NOW },
+      ).map(({ code }) => code);
+    expect(check({ [K4]: pcr(1), [K12]: ZERO })).toEqual(['policy.value-revoked']);
+    expect(check({ [K4]: pcr(1), [K7]: pcr(7), [K12]: ZERO })).toEqual([]);
+  });
+
+  it('takes patterns for callers only when they name an account or an organisation', () => {
+    const check = (conditions: PolicyConditions): readonly string[] =>
+      found(allow({ ...equals(ONE), ...conditions }, { Principal: '*' }));
+    for (const arn of ['**', 'arn:*', 'arn:aws:iam::*:role/app', '1111*'])
+      expect(check({ StringLike: { 'aws:PrincipalArn': arn } })).toEqual(['policy.any-principal']);
+    const ours = 'arn:aws:iam::111122223333:role/*';
+    expect(check({ ArnLike: { 'aws:PrincipalArn': ours } })).toEqual([]);
+    expect(check({ ArnLike: { 'aws:PrincipalArn': [ours, '*'] } })).toEqual([
+      'policy.any-principal',
+    ]);
+    expect(check({ StringEquals: { 'aws:PrincipalOrgID': 'o-abcdefghij' } })).toEqual([]);
+  });
+
+  it('lets nobody in by a policy in which it finds nothing', () => {
+    const value = fc.integer({ min: 1, max: 2 }).map(pcr);
+    const set = fc.record({
+      pcrs: fc.record({ 4: value, 12: value }),
+      isRevoked: fc.constantFrom(true, false, false, false),
+    });
+    const list = fc.uniqueArray(value, { minLength: 1, maxLength: 2 });
+    let fine = 0;
+    fc.assert(
+      fc.property(
+        fc.array(set, { minLength: 1, maxLength: 5 }),
+        fc.array(fc.record({ [K4]: list, [K12]: list }), { minLength: 1, maxLength: 2 }),
+        (sets, bindings) => {
+          const measurementSets = sets.map(({ pcrs, isRevoked }, i) => ({
+            label: `${i}`,
+            pcrs,
+            ...(isRevoked && { revoked: { reason: 'x' } }),
+          }));
+          const policy = { Statement: bindings.map((pcrs) => allow(equals(pcrs))) };
+          const isFound = checkKeyPolicy(policy, { ...MANIFEST, measurementSets }).some(
+            ({ code }) => code !== 'policy.set-not-admitted',
+          );
+          let isOpen = false;
+          for (const four of [1, 2].map(pcr))
+            for (const twelve of [1, 2].map(pcr)) {
+              const admitted = bindings.some(
+                (pcrs) => pcrs[K4]?.includes(four) && pcrs[K12]?.includes(twelve),
+              );
+              const same = sets.filter(({ pcrs }) => pcrs[4] === four && pcrs[12] === twelve);
+              const accepted = same.length > 0 && same.every(({ isRevoked }) => !isRevoked);
+              if (admitted && !accepted) isOpen = true;
+            }
+          expect(isFound).toBe(isOpen);
+          if (!isOpen) fine++;
+        },
+      ),
+      { numRuns: 1000 },
+    );
+    expect(fine).toBeGreaterThan(20);
   });
 
   it('finds NitroTPM keys in the policy of an enclave', () => {

@@ -82,7 +82,7 @@ export function checkKeyPolicy(
   );
   const users = attested.flatMap(({ statement }) => principalNames(statement.Principal));
   const admitted = new Set<string>();
-  const findings = checked.flatMap((one) => checkStatement(one, sets, users, admitted));
+  const findings = checked.flatMap((one) => checkStatement(one, sets, users, admitted, now));
   return [...findings, ...checkCoverage(sets, attested.length > 0, admitted)];
 }
 
@@ -100,6 +100,7 @@ function checkStatement(
   sets: ManifestSets,
   users: readonly string[],
   admitted: Set<string>,
+  now: Date,
 ): readonly PolicyFinding[] {
   if (allowed.secrets.length + allowed.around.length === 0) return [];
   const found: Found[] = [];
@@ -111,13 +112,14 @@ function checkStatement(
   if (!binding.demandsAttestation) found.push(...unattested(statement, allowed, users));
   if (binding.pcrs.size > 0 && allowed.secrets.length > 0) {
     const compared = compareWithSets(binding.pcrs, sets);
-    for (const { label, notAfterMs } of compared.admitted) {
+    for (const { label, notBeforeMs, notAfterMs } of compared.admitted) {
       admitted.add(label);
-      if (notAfterMs !== undefined && !endsBy(statement, notAfterMs))
-        found.push([
-          'policy.time-unbound',
-          `${label}, until ${new Date(notAfterMs).toISOString()}`,
-        ]);
+      const when = (ms: number): string => new Date(ms).toISOString();
+      if (notAfterMs !== undefined && !isTimed(statement, ENDS, (ms) => ms <= notAfterMs))
+        found.push(['policy.time-unbound', `${label}, until ${when(notAfterMs)}`]);
+      const isEarly = notBeforeMs !== undefined && notBeforeMs > now.getTime();
+      if (isEarly && !isTimed(statement, STARTS, (ms) => ms >= notBeforeMs))
+        found.push(['policy.time-unbound', `${label}, from ${when(notBeforeMs)}`]);
     }
     found.push(...compared.problems.map(({ code, detail }): Found => [code, detail]));
     if (namesEverybody(statement) && !limitsCallers(statement))
@@ -189,18 +191,28 @@ function namesEverybody({ Principal, NotPrincipal }: PolicyStatement): boolean {
   return NotPrincipal !== undefined || principalNames(Principal).includes('*');
 }
 
-/** Whether the statement ends at a time, or before. */
-function endsBy({ Condition = {} }: PolicyStatement, timeMs: number): boolean {
+const ENDS = /^DateLessThan(Equals)?$/i;
+const STARTS = /^DateGreaterThan(Equals)?$/i;
+
+/** Whether a condition on the time has only values that will do. */
+function isTimed(
+  { Condition = {} }: PolicyStatement,
+  operators: RegExp,
+  willDo: (timeMs: number) => boolean,
+): boolean {
   return Object.entries(Condition).some(
     ([operator, keys]) =>
-      /^DateLessThan(Equals)?$/i.test(operator) &&
+      operators.test(operator) &&
       Object.entries(keys).some(
         ([key, values]) =>
           key.toLowerCase() === 'aws:currenttime' &&
-          listOf(values).every((value) => Date.parse(value) <= timeMs),
+          listOf(values).every((value) => willDo(Date.parse(value))),
       ),
   );
 }
+
+/** One account or organisation, whatever follows. */
+const CALLERS = /^(\d{12}|arn:aws[a-z-]*:(iam|sts)::\d{12}:.*|o-[a-z0-9]{10,32}(\/.*)?)$/;
 
 /** Condition keys that say who calls, with an operator that fails when another one does. */
 function limitsCallers({ Condition = {} }: PolicyStatement): boolean {
@@ -210,7 +222,7 @@ function limitsCallers({ Condition = {} }: PolicyStatement): boolean {
       Object.entries(keys).some(
         ([key, values]) =>
           /^(kms:CallerAccount|aws:Principal(Account|Arn|OrgID|OrgPaths))$/i.test(key) &&
-          !listOf(values).includes('*'),
+          listOf(values).every((value) => CALLERS.test(value)),
       ),
   );
 }

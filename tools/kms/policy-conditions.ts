@@ -61,7 +61,9 @@ export function readBinding(
       if (judged.compares === undefined) continue;
       const accepted: string[] = [];
       for (const value of listOf(values)) {
-        if (!PCR_HEX.test(value)) report('policy.value-malformed', `: ${value.slice(0, 120)}`);
+        // A variable of the policy, such as the PCR itself, is put in before values are compared.
+        if (value.includes('${')) report('policy.wildcard', `: ${value.slice(0, 120)}`);
+        else if (!PCR_HEX.test(value)) report('policy.value-malformed', `: ${value.slice(0, 120)}`);
         else if (!judged.compares.ignoresCase && /[A-F]/.test(value))
           report('policy.case-sensitive', `: ${value}`);
         else accepted.push(value.toLowerCase());

@@ -185,6 +185,22 @@ describe('keyPolicyStatements', () => {
     expect(() => make(manifestOf(apart))).toThrow(/policy\.revoked-accepted/);
   });
 
+  it('refuses PCRs by which a set would get in outside its time', () => {
+    const [old, now] = [
+      { pcrs: { 4: pcr(4), 7: pcr(6), 12: ZERO }, notAfter: '2026-05-01T00:00:00Z' },
+      { pcrs: { 4: pcr(4), 7: pcr(7), 12: ZERO } },
+    ];
+    expect(() => make(manifestOf([old, now]))).toThrow(/policy\.revoked-accepted/);
+    expect(make(manifestOf([old, now]), { pcrs: [4, 7, 12] })).toHaveLength(1);
+    const ends = { ...old, notAfter: '2026-09-01T00:00:00Z' };
+    expect(() => make(manifestOf([ends, now]))).toThrow(/policy\.revoked-accepted/);
+    expect(make(manifestOf([ends, now]), { pcrs: [4, 7, 12] })).toHaveLength(2);
+    // The same image again, in another time: accepted all the same, and no finding.
+    const again = manifestOf([{ ...now, notAfter: old.notAfter }, now]);
+    expect(make(again)).toHaveLength(1);
+    expect(checkKeyPolicy({ Statement: make(again) }, again, { now: NOW })).toEqual([]);
+  });
+
   const good = { pcrs: { 4: pcr(4), 7: pcr(7), 12: ZERO } };
   it.each([
     ['PCR4 alone', manifestOf([good]), { pcrs: [4] }, 'manifest.incomplete'],
@@ -212,7 +228,7 @@ describe('keyPolicyStatements', () => {
     [
       'a wildcard in a name',
       manifestOf([good]),
-      { principals: ['arn:aws:iam::1:role/*'] },
+      { principals: ['arn:aws:iam::111122223333:role/*'] },
       'usage.option-invalid',
     ],
     [
@@ -287,6 +303,17 @@ describe('mergeStatements', () => {
       // Its Sid looks like ours, but it is about something else.
       other,
     ]);
+  });
+
+  it('replaces neither a Deny nor a stranger with a Sid that it needs', () => {
+    const deny: PolicyStatement = { ...(statements[0] as PolicyStatement), Effect: 'Deny' };
+    const stranger: PolicyStatement = { ...other, Sid: 'AttestedUse2' };
+    for (const taken of [deny, { ...deny, Sid: 'AttestedUse2' }, stranger])
+      expect(() => mergeStatements({ Statement: [taken] }, statements)).toThrow(
+        expect.objectContaining({ code: 'policy.sid-taken' }),
+      );
+    const kept = mergeStatements({ Statement: [{ ...deny, Sid: 'AttestedUse9' }] }, statements);
+    expect(kept.Statement).toHaveLength(3);
   });
 
   it('refuses what KMS would not take', () => {

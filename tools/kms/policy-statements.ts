@@ -2,6 +2,7 @@ import type { ManifestInput, MeasurementSet } from 'tee-verify/manifest';
 import { ToolError } from '../common/tool-error.js';
 import {
   type AttestedPlatform,
+  agrees,
   checkPins,
   conditionKey,
   pcrHex,
@@ -44,7 +45,8 @@ export const ATTESTED_ACTIONS: readonly string[] = [
   'kms:GenerateDataKey',
   'kms:GenerateDataKeyPair',
 ];
-const PRINCIPAL = /^arn:aws[a-z-]*:(?:iam|sts)::\d{12}:(?:root|(?:role|user|assumed-role)\/\S+)$/;
+const PRINCIPAL =
+  /^arn:aws[a-z-]*:(?:iam|sts)::\d{12}:(?:root|(?:role|user|assumed-role)\/[\w+=,.@/-]+)$/;
 const SID = /^[A-Za-z0-9]{1,64}$/;
 const DEFAULT_TPM_PCRS: readonly number[] = [4, 7, 12];
 const MAX_POLICY_BYTES = 32_768;
@@ -72,7 +74,12 @@ export function keyPolicyStatements(
       actual: `${revoked.length} revoked, ${expired.length} over`,
     });
   const rows = accepted.map((set) => toRow(set, platform, options.pcrs));
-  for (const row of rows) refuseRevoked(row, revoked);
+  for (const [i, row] of rows.entries()) {
+    const set = accepted[i] as MeasurementSet;
+    const outOfTime = [...expired, ...accepted.filter((other) => !isSameTime(other, set))];
+    // The same machine in another time is accepted all the same.
+    refuseOthers(row, [...revoked, ...outOfTime.filter((other) => !agrees(other, set))]);
+  }
   const conditions = groupRows(rows).flatMap((group) => toConditions(group, platform));
   return {
     statements: conditions.map((Condition, index) => ({
@@ -94,15 +101,15 @@ export function keyPolicyStatements(
 /**
  * Puts statements into a policy: in the place of those that an earlier call made with the same Sid,
  * else at the end. Everything else stays as it is.
- * @throws ToolError `policy.too-large`
+ * @throws ToolError `policy.too-large`, `policy.sid-taken`
  */
 export function mergeStatements(
   policy: KeyPolicy,
   statements: readonly PolicyStatement[],
   sid: string = DEFAULT_SID,
 ): KeyPolicy {
-  const isOld = ({ Sid, Condition }: PolicyStatement): boolean => {
-    if (Sid === undefined || !Sid.startsWith(sid)) return false;
+  const isOld = ({ Sid, Effect, Condition }: PolicyStatement): boolean => {
+    if (Sid === undefined || Effect === 'Deny' || !Sid.startsWith(sid)) return false;
     // A number behind it is ours only when the statement is about attestation.
     return (
       Sid === sid ||
@@ -112,6 +119,10 @@ export function mergeStatements(
   };
   const at = policy.Statement.findIndex(isOld);
   const kept = policy.Statement.filter((statement) => !isOld(statement));
+  // A Deny, or a statement of somebody else: neither is ours to replace.
+  const taken = kept.find(({ Sid }) => statements.some((made) => made.Sid === Sid));
+  if (taken !== undefined)
+    throw new ToolError('policy.sid-taken', { actual: `${taken.Effect} with Sid ${taken.Sid}` });
   const before = at < 0 ? kept.length : at;
   const merged: KeyPolicy = {
     Version: '2012-10-17',
@@ -166,9 +177,12 @@ function defaultPcrs({ pcrs }: MeasurementSet, platform: AttestedPlatform): read
   return pcrs.has(4) && pcrs.has(12) ? [4, 12] : DEFAULT_TPM_PCRS.filter((one) => pcrs.has(one));
 }
 
-/** A revoked set that differs from the row in no PCR that the row compares would be let in. */
-function refuseRevoked({ label, indices, values }: Row, revoked: readonly MeasurementSet[]): void {
-  for (const set of revoked) {
+const isSameTime = (one: MeasurementSet, other: MeasurementSet): boolean =>
+  one.notBeforeMs === other.notBeforeMs && one.notAfterMs === other.notAfterMs;
+
+/** A set that differs from the row in no PCR that the row compares would be let in. */
+function refuseOthers({ label, indices, values }: Row, others: readonly MeasurementSet[]): void {
+  for (const set of others) {
     const differs = indices.some((index, i) => {
       const value = pcrHex(set, index);
       return value !== undefined && value !== values[i];
