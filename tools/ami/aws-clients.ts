@@ -1,6 +1,7 @@
 import { EBSClient } from '@aws-sdk/client-ebs';
 import { EC2Client } from '@aws-sdk/client-ec2';
 import { toToolError } from './aws-errors.js';
+import { HttpHandler } from './http-handler.js';
 
 /** Which account and region; what is left out comes from the environment, as for every AWS SDK. */
 export interface AwsOptions {
@@ -20,8 +21,14 @@ export interface AwsClients {
   close(): void;
 }
 
-const CONNECTION_TIMEOUT_MS = 10_000;
-const REQUEST_TIMEOUT_MS = 60_000;
+/** Steps of the SDK that an upload has no use for; each costs something for each block. */
+const UNUSED_STEPS = [
+  'loggerMiddleware',
+  'recursionDetectionMiddleware',
+  'getUserAgentMiddleware',
+  // One try alone: what is tried again is withRetries' business.
+  'retryMiddleware',
+] as const;
 
 /**
  * Clients for EBS direct and EC2 that try once and keep their connections. Throws
@@ -29,23 +36,17 @@ const REQUEST_TIMEOUT_MS = 60_000;
  */
 export async function openAwsClients(options: AwsOptions): Promise<AwsClients> {
   const { region, endpoint, connections = 8 } = options;
-  const agent = { keepAlive: true, maxSockets: connections };
   const config = {
     ...(region !== undefined && { region }),
     ...(endpoint !== undefined && { endpoint }),
     // withRetries does it: with its own idea of what passes, and a word to the progress line.
     maxAttempts: 1,
     cacheMiddleware: true,
-    requestHandler: {
-      httpAgent: agent,
-      httpsAgent: agent,
-      connectionTimeout: CONNECTION_TIMEOUT_MS,
-      requestTimeout: REQUEST_TIMEOUT_MS,
-      throwOnRequestTimeout: true,
-    },
+    requestHandler: new HttpHandler({ connections }),
   };
   const ebs = new EBSClient(config);
-  const ec2 = new EC2Client(config);
+  const ec2 = new EC2Client({ ...config, requestHandler: new HttpHandler({ connections: 8 }) });
+  leaveOutUnusedSteps(ebs);
   signBlocksByTheirChecksum(ebs);
   try {
     const resolvedRegion = await ebs.config.region();
@@ -63,6 +64,14 @@ export async function openAwsClients(options: AwsOptions): Promise<AwsClients> {
   } catch (error) {
     throw toToolError(error, 'looking for region and credentials');
   }
+}
+
+function leaveOutUnusedSteps({ middlewareStack }: EBSClient): void {
+  for (const name of UNUSED_STEPS) middlewareStack.remove(name);
+  // The signature's step says that it stands behind this one.
+  middlewareStack.add((next) => next, {
+    ...{ step: 'finalizeRequest', name: 'retryMiddleware', priority: 'high' },
+  });
 }
 
 /**

@@ -2,7 +2,8 @@
  * What an upload costs, compared with what reading, hashing and HTTP alone cost: the same blocks over
  * as many connections to the same server, without the AWS SDK, without retries, without a state file.
  * Also: a sparse image against its data alone, and the memory of an upload.
- * Needs a build. Usage: node tools/ami/upload.bench.mjs [megabytes] [rounds]
+ * On a busy machine the processor's time says more than the clock's. Needs a build.
+ * Usage: node tools/ami/upload.bench.mjs [megabytes] [rounds]
  */
 import { spawn, spawnSync } from 'node:child_process';
 import { createHash, randomFillSync } from 'node:crypto';
@@ -43,21 +44,27 @@ const UPLOAD = `
 import { readFileSync } from 'node:fs';
 import { createAmi, deleteAmi } from './tools/dist/ami.js';
 const [image, endpoint, stateFile] = process.argv.slice(1);
-let started, ended;
+let started, ended, before, after;
 const { imageId } = await createAmi({
   image, endpoint, stateFile, name: 'bench', concurrency: ${CONCURRENCY}, pollMs: 5,
   onProgress: ({ doing }) => {
-    if (doing === 'uploading') started ??= performance.now();
-    if (doing === 'completing') ended ??= performance.now();
+    if (doing === 'uploading') {
+      started ??= performance.now();
+      before ??= process.cpuUsage();
+    }
+    if (doing === 'completing') {
+      ended ??= performance.now();
+      after ??= process.cpuUsage(before);
+    }
   },
 });
 await deleteAmi({ id: imageId, endpoint });
-console.log(JSON.stringify({ ms: ended - started, memory: /VmHWM:\\s*(\\d+) kB/.exec(readFileSync('/proc/self/status', 'utf8'))[1] / 1024 }));
+console.log(JSON.stringify({ ms: ended - started, cpuMs: (after.user + after.system) / 1000, memory: /VmHWM:\\s*(\\d+) kB/.exec(readFileSync('/proc/self/status', 'utf8'))[1] / 1024 }));
 `;
 
 if (process.argv[2] === 'alone') {
   const [, , , image, url] = process.argv;
-  console.log(JSON.stringify({ ms: await timed(() => sendAlone(image, url)) }));
+  console.log(JSON.stringify(await timed(() => sendAlone(image, url))));
   process.exit();
 }
 const emulator = spawn(
@@ -73,7 +80,7 @@ try {
   // The same amount of data, spread over 4 GiB of holes.
   const stride = Math.floor((4 * 2 ** 30) / BLOCK / blocks);
   const sparse = makeImage('sparse.raw', 4 * 2 ** 30, (i) => i * stride);
-  const times = { alone: [], dense: [], sparse: [] };
+  const times = { alone: [], dense: [], sparse: [], aloneCpu: [], denseCpu: [] };
   let memory = 0;
   for (let round = 0; round <= rounds; round++) {
     const alone = runAlone(dense, url);
@@ -84,11 +91,17 @@ try {
     times.alone.push(alone.ms);
     times.dense.push(denseUpload.ms);
     times.sparse.push(sparseUpload.ms);
+    times.aloneCpu.push(alone.cpuMs);
+    times.denseCpu.push(denseUpload.cpuMs);
   }
   const [alone, denseMs, sparseMs] = [times.alone, times.dense, times.sparse].map(median);
+  const [aloneCpu, denseCpu] = [times.aloneCpu, times.denseCpu].map(median);
   const rate = (ms) => `${ms.toFixed(0)} ms (${((blocks * BLOCK) / 1e3 / ms).toFixed(0)} MB/s)`;
   console.log(`reading, hashing and HTTP alone: ${rate(alone)}`);
   console.log(`upload: ${rate(denseMs)}, ${((100 * alone) / denseMs).toFixed(0)} % of that rate`);
+  console.log(
+    `processor time of a block: ${(aloneCpu / blocks).toFixed(2)} ms alone, ${(denseCpu / blocks).toFixed(2)} ms in an upload (${((100 * aloneCpu) / denseCpu).toFixed(0)} %)`,
+  );
   console.log(
     `the same data in 4 GiB of holes: ${rate(sparseMs)}, ratio ${(sparseMs / denseMs).toFixed(2)}`,
   );
@@ -194,9 +207,10 @@ function call(agent, url, method, path, headers, body) {
 }
 
 async function timed(work) {
-  const start = performance.now();
+  const [start, before] = [performance.now(), process.cpuUsage()];
   await work();
-  return performance.now() - start;
+  const { user, system } = process.cpuUsage(before);
+  return { ms: performance.now() - start, cpuMs: (user + system) / 1000 };
 }
 
 function median(values) {
