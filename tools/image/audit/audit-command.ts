@@ -20,7 +20,7 @@ export function auditCommand(): Command {
     .option('--json', 'write JSON')
     .option(
       '--allow <rule or place...>',
-      'accept findings: the id of a rule, or a place as the audit names it; may be repeated',
+      'accept findings: the id of a rule, or a place as the audit names it, in which * stands for anything; may be repeated',
     )
     .option('--cmdline <text>', 'the kernel command line that goes with a file system or a folder')
     .addHelpText(
@@ -37,7 +37,9 @@ An audit finds what it knows. That it finds nothing is no proof.
 Examples:
   tee-image audit image/payments_1.raw
   tee-image audit rootfs/ --cmdline "$(cat cmdline)" --json
-  tee-image audit image/payments_1.raw --allow setuid --allow /usr/sbin/sshd
+  tee-image audit image/payments_1.raw --allow setuid --allow '/nix/store/*/bin/sshd'
+
+--allow with the id of a rule accepts all that it finds, also what is started: a place says less.
 
 Exit status: 0 no findings, 1 findings or an unreadable image, 2 usage or unreadable file.`,
     )
@@ -76,15 +78,24 @@ function format({ findings, allowed, notes }: AuditResult): string {
   const summary =
     findings.length === 0 ? 'no findings' : `${findings.length} findings: ${counts.join(', ')}`;
   const accepted = allowed.length === 0 ? '' : ` (${allowed.length} more allowed)`;
-  const said = notes.map((note) => `note: ${note}\n`).join('');
+  const said = notes.map((note) => `note: ${shown(note)}\n`).join('');
   return `${blocks.map((block) => `${block}\n`).join('')}${said}${summary}${accepted}\n`;
+}
+
+/** Names in an image may hold marks that move a terminal's cursor; arrows are ours. */
+function shown(text: string): string {
+  return text
+    .split('→')
+    .map((part) => printable(part, 1000))
+    .join('→');
 }
 
 /** What one rule found, and what that means, once. */
 function formatRule(findings: readonly Finding[]): string {
   const [{ rule, why, remedy }] = findings as [Finding, ...Finding[]];
   const lines = findings.map(
-    ({ severity, where, what }) => `  ${severity.padEnd(6)} ${printable(where, 300)}: ${what}\n`,
+    ({ severity, where, what }) =>
+      `  ${severity.padEnd(6)} ${printable(where, 300)}: ${shown(what)}\n`,
   );
   return `${rule}\n${lines.join('')}  Why it matters: ${why}\n  What to do: ${remedy}\n`;
 }

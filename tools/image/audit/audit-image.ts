@@ -2,10 +2,10 @@ import { posix } from 'node:path';
 import { checkAccounts } from './check-accounts.js';
 import { checkCommandLine, notesOnCommandLine } from './check-command-line.js';
 import { checkFiles, checkPaths, checkPrograms } from './check-files.js';
-import { checkInit } from './check-init.js';
+import { checkInit, notesOnInit } from './check-init.js';
 import { checkMounts } from './check-mounts.js';
 import { checkUnits } from './check-units.js';
-import type { FileTree } from './file-tree.js';
+import { type FileTree, matches } from './file-tree.js';
 import { type AuditSubject, type Finding, finding } from './finding.js';
 import { kernelWords, splitWord } from './kernel-words.js';
 import { RULES } from './policy.js';
@@ -30,7 +30,7 @@ export interface AuditResult {
  *
  * An audit finds what it knows; that it finds nothing is no proof (docs/images.md, "Audit").
  *
- * @param allow ids of rules and places whose findings are accepted
+ * @param allow ids of rules and places whose findings are accepted; `*` in a place stands for anything
  * @throws ToolError `erofs.malformed`, `erofs.unsupported`, `file.unreadable`, `file.too-large`
  */
 export async function auditImage(
@@ -52,12 +52,13 @@ export async function auditImage(
   ];
   const findings = sortFindings(found);
   const isAllowed = ({ rule, where }: Finding): boolean =>
-    allow.includes(rule) || allow.includes(where);
+    allow.some((one) => one === rule || matches(one, where));
   return {
     findings: findings.filter((one) => !isAllowed(one)),
     allowed: findings.filter(isAllowed),
     notes: [
       ...notesOnCommandLine(subject),
+      ...notesOnInit(subject, etc),
       ...notesOnInitrd(subject),
       ...notesOnTree(subject.tree),
     ],
@@ -73,6 +74,7 @@ async function checkInitrd({ initrd, commandLine }: AuditSubject): Promise<Findi
     ...checkPrograms(subject),
     ...checkPaths(subject, ['/etc']),
     ...(await checkAccounts(subject, ['/etc'])),
+    ...(await checkMounts(subject, ['/etc'])),
   ];
   return found.map((one) => ({ ...one, where: `initrd:${one.where}` }));
 }
@@ -91,11 +93,18 @@ function etcFolders({ tree, commandLine }: AuditSubject): string[] {
     const [key, value = ''] = splitWord(word);
     return key === 'init' && value.startsWith('/nix/store/') ? [posix.dirname(value)] : [];
   });
-  const systems = inits.length > 0 ? inits : tree.glob('/nix/store/*-nixos-system-*');
-  const own = systems
-    .map((system) => posix.join(system, 'etc'))
-    .filter((folder) => tree.resolve(folder)?.kind === 'directory');
-  return ['/etc', ...own];
+  const etcOf = (systems: readonly string[]): string[] =>
+    systems
+      .map((system) => posix.join(system, 'etc'))
+      .filter((folder) => tree.resolve(folder)?.kind === 'directory');
+  const named = etcOf(inits);
+  // What `init=` names may be a program that starts one of the systems.
+  const own = named.length > 0 ? named : etcOf(tree.glob('/nix/store/*-nixos-system-*'));
+  // An image of /usr has none: it is made of these.
+  const factory = ['/usr/share/factory/etc', '/usr/etc'].filter(
+    (folder) => tree.resolve(folder)?.kind === 'directory',
+  );
+  return ['/etc', ...own, ...factory];
 }
 
 function notesOnInitrd({ initrd, commandLine }: AuditSubject): string[] {

@@ -5,11 +5,24 @@ import { type AuditSubject, type Finding, finding } from './finding.js';
 
 /** Lists of accounts below /etc, and those that become it. */
 const TABLES = ['passwd', 'passwd-', 'shadow', 'shadow-'];
-const FACTORY = ['/usr/share/factory/etc', '/usr/etc', '/usr/lib'];
+const FACTORY = ['/usr/share/factory/etc', '/usr/etc', '/usr/lib', '/var/lib/extrausers'];
 /** What NixOS makes /etc/shadow of at each boot. */
 const NIX_LISTS = ['/nix/store/*-users-groups.json', '/nix/store/*-userborn.json'];
 const NIX_PLAIN = ['password', 'initialPassword'];
 const NIX_HASHED = ['hashedPassword', 'initialHashedPassword'];
+/** Accounts as JSON (systemd's userdb and homed). */
+const RECORDS = [
+  ...['/etc/userdb', '/usr/lib/userdb', '/usr/local/lib/userdb', '/var/lib/systemd/home'].map(
+    (folder) => `${folder}/*`,
+  ),
+];
+/** Files of this name let in, wherever a server looks for them. */
+const KEYS = /^authorized_keys2?$/;
+const TMPFILES = [
+  '/etc/tmpfiles.d/*.conf',
+  '/usr/lib/tmpfiles.d/*.conf',
+  '/usr/local/lib/tmpfiles.d/*.conf',
+];
 /** Credentials that systemd sets passwords from (systemd-sysusers(8), "CREDENTIALS"). */
 const CREDENTIALS = ['/etc/credstore/passwd.*', '/usr/lib/credstore/passwd.*'];
 
@@ -31,7 +44,39 @@ export async function checkAccounts(
     found.push(...checkNixList(path, (await tree.text(path)) ?? ''));
   for (const path of CREDENTIALS.flatMap((pattern) => tree.glob(pattern)))
     found.push(finding('password', path, 'a credential from which systemd sets a password'));
+  for (const path of RECORDS.flatMap((pattern) => tree.glob(pattern)))
+    found.push(...checkRecord(path, (await tree.text(path)) ?? ''));
+  for (const path of TMPFILES.flatMap((pattern) => tree.glob(pattern)))
+    found.push(...checkTmpfiles(path, (await tree.text(path)) ?? ''));
+  for (const { path, kind, sizeBytes } of tree.all())
+    if (kind === 'file' && sizeBytes > 0 && KEYS.test(posix.basename(path)))
+      found.push(finding('authorized-keys', path, 'it is there'));
   return found;
+}
+
+/** A record of a user (systemd's USER_RECORD); passwords and keys are in its privileged part. */
+function checkRecord(path: string, text: string): Finding[] {
+  const found: Finding[] = [];
+  if (/"hashedPassword"\s*:\s*\[\s*"(?![!*])/.test(text))
+    found.push(finding('password', path, 'a user record has a password'));
+  if (/"sshAuthorizedKeys"\s*:\s*\[\s*"/.test(text))
+    found.push(finding('authorized-keys', path, 'a user record has keys'));
+  return found;
+}
+
+/** Lines that write accounts or keys at boot; those with `^` take them from a credential. */
+function checkTmpfiles(path: string, text: string): Finding[] {
+  return text.split('\n').flatMap((line) => {
+    const [type = '', where = '', , , , , contents] = line.trim().split(/\s+/);
+    if (!/^[fwLC]/.test(type) || type.includes('^') || contents === undefined) return [];
+    const name = posix.basename(where);
+    const rule = KEYS.test(name)
+      ? 'authorized-keys'
+      : TABLES.includes(name)
+        ? 'password'
+        : undefined;
+    return rule === undefined ? [] : [finding(rule, path, `it writes ${printable(where, 100)}`)];
+  });
 }
 
 /** Root's second field in /etc/shadow, or in /etc/passwd; undefined when there is no account. */

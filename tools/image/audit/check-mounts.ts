@@ -76,7 +76,9 @@ function problemOf({ device, where, type, options }: Mount): string | undefined 
   const words = options.split(',');
   const from = printable(device, 100);
   if (type === 'swap') return `swap on ${from} writes memory to a disk`;
-  if (HARMLESS.has(type) || words.includes('ro')) return undefined;
+  // The last of the two counts.
+  const access = words.findLast((word) => word === 'ro' || word === 'rw');
+  if (HARMLESS.has(type) || access === 'ro') return undefined;
   // What is mounted already is seen at its own line.
   if (words.includes('bind') || words.includes('rbind')) return undefined;
   return `${from} is mounted for writing at ${printable(where, 100)}`;

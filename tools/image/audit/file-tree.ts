@@ -41,14 +41,15 @@ export class FileTree {
     for (const names of this.#children.values()) names.sort();
   }
 
-  /** The same files, one folder further down. */
-  below(folder: string): FileTree {
-    return new FileTree(
-      [...this.#files.values()].map((file) => ({
-        ...file,
-        path: file.path === '/' ? folder : `${folder}${file.path}`,
-      })),
-    );
+  /** The same files, one folder further down, but for those below `kept`. */
+  below(folder: string, kept: string): FileTree {
+    const place = (path: string): string => {
+      if (path === '/') return folder;
+      return path === kept || path.startsWith(`${kept}/`) ? path : `${folder}${path}`;
+    };
+    const placed = [...this.#files.values()].map((file) => ({ ...file, path: place(file.path) }));
+    const root = this.#files.get('/');
+    return new FileTree(root === undefined ? placed : [root, ...placed]);
   }
 
   /** Every file, links as links. */

@@ -56,8 +56,7 @@ async function readImage(source: ByteSource): Promise<AuditSubject> {
 }
 
 /** The partition of /usr holds the store of NixOS at its place, or else /usr itself. */
-function placeUsr(tree: FileTree): FileTree {
-  if (tree.resolve('/nix/store') !== undefined) return tree;
+export function placeUsr(tree: FileTree): FileTree {
   // systemd's links to /usr of merged systems are not on the partition.
-  return tree.below('/usr');
+  return tree.below('/usr', '/nix');
 }

@@ -31,6 +31,8 @@ export interface Rule {
   readonly units?: readonly string[];
   /** File names of programs. */
   readonly programs?: readonly string[];
+  /** Programs that nothing may start, though they may be there. */
+  readonly commands?: readonly string[];
   /** Paths that may not be there (`setuid`: that may); a part may hold `*`. */
   readonly paths?: readonly string[];
   /** Packages of distributions and of nixpkgs. */

@@ -76,14 +76,15 @@ describe('readInitrd', () => {
 
   it('is audited with the rest, and what was not read is noted', async () => {
     const commandLine = 'lockdown=integrity roothash=00';
-    const result = await auditImage({ tree: treeOf({}), commandLine, initrd: await read(main) });
+    const tree = treeOf({ '/sbin/init': '-> systemd', '/sbin/systemd': { mode: 0o755 } });
+    const result = await auditImage({ tree, commandLine, initrd: await read(main) });
     expect(result.findings.map(({ rule, where }) => `${rule} ${where}`)).toEqual([
       'ssh-server initrd:/bin/dropbear',
       'password initrd:/etc/shadow',
     ]);
     expect(result.notes).toEqual([]);
     const zstd = await read(Buffer.from('28b52ffd00000000', 'hex'));
-    const { notes } = await auditImage({ tree: treeOf({}), commandLine, initrd: zstd });
+    const { notes } = await auditImage({ tree, commandLine, initrd: zstd });
     expect(notes).toEqual([expect.stringContaining('zstd')]);
   });
 

@@ -17,7 +17,7 @@ export interface Unit {
 }
 
 const FOLDERS = [
-  ...['/etc/systemd/system', '/run/systemd/system', '/usr/local/lib/systemd/system'],
+  ...['/run/systemd/system', '/usr/local/lib/systemd/system'],
   ...['/usr/lib/systemd/system', '/lib/systemd/system'],
 ];
 const PULLS = [
@@ -35,10 +35,10 @@ export class UnitGraph {
   /** `etc`: folders that hold what is /etc when the system runs, strongest first. */
   constructor(tree: FileTree, etc: readonly string[] = ['/etc']) {
     this.#tree = tree;
-    const own = etc
-      .filter((folder) => folder !== '/etc')
-      .map((folder) => `${folder}/systemd/system`);
-    this.#folders = [...FOLDERS.slice(0, 1), ...own, ...FOLDERS.slice(1)];
+    const own = etc.flatMap((folder) =>
+      ['system.control', 'system', 'system.attached'].map((name) => `${folder}/systemd/${name}`),
+    );
+    this.#folders = [...own, ...FOLDERS];
   }
 
   /** Folders with units that exist. */
@@ -64,13 +64,9 @@ export class UnitGraph {
     const path = this.find(name);
     if (path === undefined) return undefined;
     const texts = [(await this.#tree.text(path)) ?? ''];
-    const suffix = name.slice(name.lastIndexOf('.') + 1);
-    const names = [
-      `${suffix}.d`,
-      ...[templateOf(name), name].flatMap((n) => (n ? [`${n}.d`] : [])),
-    ];
-    for (const folder of names)
-      for (const dropIn of this.#dropIns(folder)) texts.push((await this.#tree.text(dropIn)) ?? '');
+    const real = posix.basename(this.#tree.where(path) ?? path);
+    const names = [...new Set([name, real].flatMap(dropInFolders))];
+    for (const dropIn of this.#dropIns(names)) texts.push((await this.#tree.text(dropIn)) ?? '');
     return { path, settings: parseUnit(...texts) };
   }
 
@@ -110,13 +106,13 @@ export class UnitGraph {
     return [...named.map((text) => fill(text, name)), ...linked, ...triggered(name, settings)];
   }
 
-  #dropIns(folder: string): string[] {
-    return this.#folders.flatMap((at) =>
-      this.#tree
-        .names(posix.join(at, folder))
-        .filter((name) => name.endsWith('.conf'))
-        .map((name) => posix.join(at, folder, name)),
-    );
+  /** In the order of their names, whatever folder they are in; of one name the strongest counts. */
+  #dropIns(names: readonly string[]): string[] {
+    const found = new Map<string, string>();
+    for (const folder of names.flatMap((name) => this.#folders.map((at) => posix.join(at, name))))
+      for (const name of this.#tree.names(folder))
+        if (name.endsWith('.conf') && !found.has(name)) found.set(name, posix.join(folder, name));
+    return [...found.keys()].sort().map((name) => found.get(name) as string);
   }
 
   #isMask(path: string): boolean {
@@ -131,6 +127,17 @@ export function templateOf(name: string): string | undefined {
   const match = /^([^@]+@)[^.]*(\.[a-z]+)$/.exec(name);
   const template = match === null ? undefined : `${match[1]}${match[2]}`;
   return template === name ? undefined : template;
+}
+
+/** Folders of drop-ins, strongest first: `a-b@x.service.d`, `a-b@.service.d`, `a-.service.d`, `service.d`. */
+function dropInFolders(name: string): string[] {
+  const kind = name.slice(name.lastIndexOf('.'));
+  const stem = name.slice(0, -kind.length).replace(/@.*$/, '');
+  const ends = [...stem.matchAll(/-(?=.)/g)].map(({ index }) => index + 1).reverse();
+  const prefixes = ends.map((end) => `${stem.slice(0, end)}${kind}`);
+  const template = templateOf(name);
+  const own = [name, ...(template === undefined ? [] : [template]), ...prefixes];
+  return [...own.map((one) => `${one}.d`), `${kind.slice(1)}.d`];
 }
 
 /** What a socket, a timer or a path starts. */
