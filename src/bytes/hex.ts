@@ -12,7 +12,8 @@ const VALUES: Int8Array = (() => {
   return values;
 })();
 
-const ENCODER: TextEncoder = new TextEncoder();
+/** ECMAScript 2026 has it in the engine, many times faster; Node 20 does not. */
+const NATIVE: { fromHex?(text: string): Bytes } = Uint8Array as { fromHex?(text: string): Bytes };
 
 /** Lower-case hex without separators. */
 export function encodeHex(bytes: Uint8Array): string {
@@ -24,15 +25,17 @@ export function encodeHex(bytes: Uint8Array): string {
 
 /** The bytes of a hex text (either case, no prefix, no separators), or undefined when it is not one. */
 export function decodeHex(text: string): Bytes | undefined {
+  try {
+    if (NATIVE.fromHex) return NATIVE.fromHex(text);
+  } catch {
+    return undefined;
+  }
   if (text.length % 2 !== 0) return undefined;
-  // A character beyond ASCII becomes bytes beyond it, none of which is a digit.
-  const digits = new Uint8Array(text.length);
-  ENCODER.encodeInto(text, digits);
   const bytes = new Uint8Array(text.length / 2);
   let wrong = 0;
   for (let i = 0; i < bytes.length; i++) {
-    const high = VALUES[digits[2 * i] as number] as number;
-    const low = VALUES[digits[2 * i + 1] as number] as number;
+    const high = VALUES[text.charCodeAt(2 * i)] ?? -1;
+    const low = VALUES[text.charCodeAt(2 * i + 1)] ?? -1;
     // Negative once, negative for ever.
     wrong |= high | low;
     bytes[i] = (high << 4) | low;
