@@ -1,6 +1,6 @@
 import { type FileHandle, open } from 'node:fs/promises';
-import { isFilledWith } from 'tee-verify/bytes';
 import { writeAll } from '../disk/write-all.js';
+import { isZero } from '../disk/zeros.js';
 import { writing } from './output-folder.js';
 
 /** Large, so that there are few turns: waiting for each takes longer than the copying. */
@@ -57,9 +57,4 @@ export class RawWriter {
   async close(): Promise<void> {
     await this.#file.close();
   }
-}
-
-/** Compares with itself one byte on: native, many times faster than a loop. */
-function isZero(chunk: Buffer): boolean {
-  return isFilledWith(chunk.subarray(0, 16), 0) && chunk.subarray(1).equals(chunk.subarray(0, -1));
 }

@@ -25,6 +25,7 @@ const LONG_NAME = /^[A-Za-z0-9 !#$%&'()@^_`{}~.+,;=[\]-]{1,255}$/;
 export function readDirectory(bytes: Uint8Array, path: string): FatEntry[] {
   const entries: FatEntry[] = [];
   const seen = new Set<string>();
+  let hasLabel = false;
   let longName: LongName | undefined;
   for (let at = 0; at < bytes.length; at += ENTRY_BYTES) {
     const raw = bytes.subarray(at, at + ENTRY_BYTES);
@@ -33,7 +34,10 @@ export function readDirectory(bytes: Uint8Array, path: string): FatEntry[] {
       must(isFilledWith(bytes.subarray(at), 0), `${path}: zeros behind the last entry`, 'data');
       break;
     }
-    if (raw[0] === 0xe5) continue; // deleted
+    if (raw[0] === 0xe5) {
+      must(longName === undefined, `${path}: a file behind each long name`, 'a deleted one');
+      continue;
+    }
     const attributes = raw[11] as number;
     if ((attributes & 0x3f) === ATTRIBUTE.longName) {
       longName = continueLongName(raw, longName, path);
@@ -43,6 +47,8 @@ export function readDirectory(bytes: Uint8Array, path: string): FatEntry[] {
     longName = undefined;
     if ((attributes & ATTRIBUTE.volume) !== 0) {
       must(path === '', 'a label in the root only', `one in ${path}`);
+      must(isLabel(raw) && !hasLabel, 'one label without contents', 'more, or something else');
+      hasLabel = true;
       continue;
     }
     if (name === '.' || name === '..') {
@@ -66,6 +72,12 @@ function toEntry(raw: Uint8Array, name: string): FatEntry {
     firstCluster: view.getUint16(20, true) * 65_536 + view.getUint16(26, true),
     sizeBytes: view.getUint32(28, true),
   };
+}
+
+/** A label, and not something that another reader takes for a file or a folder. */
+function isLabel(raw: Uint8Array): boolean {
+  const { firstCluster, sizeBytes, isDirectory } = toEntry(raw, '');
+  return firstCluster === 0 && sizeBytes === 0 && !isDirectory;
 }
 
 /** The parts of a long name, last one first. */
@@ -107,8 +119,7 @@ function shortName(raw: Uint8Array, path: string): string {
   if (text === '.          ' || text === '..         ') return text.trimEnd();
   const base = text.slice(0, 8).trimEnd();
   const extension = text.slice(8).trimEnd();
-  const isLabel = ((raw[11] as number) & ATTRIBUTE.volume) !== 0;
-  if (isLabel) return text.trimEnd();
+  if (((raw[11] as number) & ATTRIBUTE.volume) !== 0) return text.trimEnd();
   const isPlain = SHORT_NAME.test(base) && (extension === '' || SHORT_NAME.test(extension));
   must(isPlain, `${path}: a plain short name`, JSON.stringify(text));
   // Windows keeps in these bits that a part was written in lower case.

@@ -2,9 +2,12 @@ import { equalBytes } from 'tee-verify/bytes';
 import type { ByteSource } from 'tee-verify/measure';
 import { ToolError } from '../../common/tool-error.js';
 import { readAt, viewOf } from './read-at.js';
+import { isZero } from './zeros.js';
 
 /** Where the parts of a FAT32 file system stand. Offsets from its start, in bytes. */
 export interface FatGeometry {
+  /** Of the whole file system. */
+  readonly sizeBytes: number;
   readonly clusterBytes: number;
   /** Clusters have the numbers 2 to clusters + 1. */
   readonly clusters: number;
@@ -55,7 +58,7 @@ export async function readGeometry(source: ByteSource): Promise<FatGeometry> {
   const volumeId = u32(67).toString(16).padStart(8, '0');
   return {
     ...{ clusterBytes, clusters, dataOffset, fatOffset, fatBytes, fatCopies },
-    ...{ rootCluster, volumeId },
+    ...{ rootCluster, volumeId, sizeBytes: sectors * SECTOR },
   };
 }
 
@@ -102,8 +105,15 @@ export class FatTable {
     }
   }
 
-  /** Every cluster in use must belong to a file that was found. Throws `esp.malformed`. */
+  /**
+   * Every cluster in use must belong to a file that was found, and behind the last entry there must
+   * be nothing. Throws `esp.malformed`.
+   */
   checkNothingLost(): void {
+    const { buffer, byteOffset, byteLength } = this.#view;
+    const used = this.#used.length * 4;
+    const rest = new Uint8Array(buffer, byteOffset + used, byteLength - used);
+    must(isZero(rest), 'zeros behind the entries of the FAT', 'data');
     for (let cluster = 2; cluster < this.#used.length; cluster++) {
       const isFree = (this.#view.getUint32(cluster * 4, true) & 0x0fffffff) === 0;
       must(isFree || this.#used[cluster] === 1, 'no data outside of files', `cluster ${cluster}`);

@@ -39,6 +39,14 @@ export interface GptTable {
   readonly partitions: readonly GptPartition[];
 }
 
+/** What lies between the tables and the partitions, from byte to byte. */
+export function gapsOf({ sizeBytes, partitions }: GptTable): (readonly [number, number])[] {
+  const sorted = [...partitions].sort((a, b) => a.offsetBytes - b.offsetBytes);
+  const ends = [GPT.headBytes, ...sorted.map((one) => one.offsetBytes + one.sizeBytes)];
+  const starts = [...sorted.map((one) => one.offsetBytes), sizeBytes - GPT.tailBytes];
+  return starts.map((start, i) => [ends[i] as number, start]);
+}
+
 /** The bytes at the start and at the end of a disk with this table. */
 export function encodeGpt(table: GptTable): { head: Uint8Array; tail: Uint8Array } {
   const lastSector = table.sizeBytes / GPT.sectorBytes - 1;

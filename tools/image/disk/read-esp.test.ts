@@ -6,6 +6,7 @@ import { rejectionOf } from '../../../src/test-support/rejection.js';
 import { ToolError } from '../../common/tool-error.js';
 import { readEsp } from './read-esp.js';
 
+/** Leaves room behind the last entry of the FAT. */
 const CLUSTERS = 65_600;
 const FAT_SECTORS = Math.ceil(((CLUSTERS + 2) * 4) / 512);
 const FAT = 32 * 512;
@@ -79,6 +80,14 @@ const longName = (text: string, checksum: number, order = 0x41): Uint8Array => {
   return bytes;
 };
 
+const checksum = (name: Uint8Array): number =>
+  name.reduce((sum, byte) => (((sum & 1) << 7) + (sum >> 1) + byte) & 0xff, 0);
+const FS_INFO = new Uint8Array(512);
+FS_INFO.set(asciiBytes('RRaA'));
+FS_INFO.set(asciiBytes('rrAa'), 484);
+FS_INFO.set([0x10, 0xff, 0, 0, 5, 0, 0, 0], 488);
+FS_INFO.set([0x55, 0xaa], 510);
+
 const MALFORMED: Record<string, Change> = {
   'no end mark': (view) => view.setUint16(510, 0, true),
   'sectors of 4096 bytes': (view) => view.setUint16(11, 4096, true),
@@ -122,6 +131,35 @@ const MALFORMED: Record<string, Change> = {
     bytes.copyWithin(FILE_ENTRY + 32, FILE_ENTRY, FILE_ENTRY + 32);
     bytes.set(longName('shim.efi', 1), FILE_ENTRY);
   },
+  'a partition table in the boot sector': (view) => view.setUint8(446 + 4, 0xee),
+  'a partition table in the reserved sectors': (_, bytes) => bytes.set(asciiBytes('EFI PART'), 512),
+  'another boot sector among the reserved ones': (_, bytes) => {
+    bytes.copyWithin(6 * 512, 0, 512);
+    bytes[6 * 512 + 14] = 64;
+  },
+  'an FSInfo with something in it': (_, bytes) => {
+    bytes.set(FS_INFO, 512);
+    bytes[512 + 100] = 1;
+  },
+  'data behind the last entry of the FAT': (view) => {
+    for (const copy of [FAT, FAT + FAT_SECTORS * 512]) view.setUint8(copy + 4 * (CLUSTERS + 2), 1);
+  },
+  'data behind the file system': (view, bytes) => {
+    view.setUint32(32, SIZE / 512 - 1, true);
+    bytes[SIZE - 1] = 1;
+  },
+  'a second label': (_, bytes) => bytes.set(entry('ESP2', 0x08, 0), CLUSTER(2) + 64),
+  'a label that could be a folder': (view) => view.setUint8(CLUSTER(2) + 11, 0x18),
+  'a label with contents': (view) => view.setUint16(CLUSTER(2) + 26, 4, true),
+  'a deleted entry inside of a long name': (_, bytes) => {
+    bytes.copyWithin(FILE_ENTRY + 64, FILE_ENTRY, FILE_ENTRY + 32);
+    bytes.set(
+      longName('BOOTX64.EFI', checksum(bytes.subarray(FILE_ENTRY, FILE_ENTRY + 11))),
+      FILE_ENTRY,
+    );
+    bytes.set(entry('OTHER   EFI', 0x20, 0), FILE_ENTRY + 32);
+    bytes[FILE_ENTRY + 32] = 0xe5;
+  },
   'the second part of a long name only': (_, bytes) => {
     bytes.copyWithin(FILE_ENTRY + 32, FILE_ENTRY, FILE_ENTRY + 32);
     bytes.set(longName('shim.efi', 1, 0x42), FILE_ENTRY);
@@ -143,13 +181,19 @@ describe('readEsp', () => {
     expect(file?.offsetOf(99_999)).toBeNaN();
   });
 
+  it('takes the sectors that mkfs.vfat reserves, while the file system is mounted', async () => {
+    const bytes = fat32();
+    bytes.copyWithin(6 * 512, 0, 512);
+    bytes[65] = 1;
+    for (const sector of [1, 7]) bytes.set(FS_INFO, sector * 512);
+    expect((await readEsp(bytesSource(bytes), 0, SIZE)).files).toHaveLength(1);
+  });
+
   it('shows hidden, deleted and long names as firmware sees them', async () => {
     const bytes = fat32();
     bytes.copyWithin(FILE_ENTRY + 64, FILE_ENTRY, FILE_ENTRY + 32);
     const short = bytes.subarray(FILE_ENTRY, FILE_ENTRY + 11);
-    let sum = 0;
-    for (const byte of short) sum = (((sum & 1) << 7) + (sum >> 1) + byte) & 0xff;
-    bytes.set(longName('Boot-x64.efi', sum), FILE_ENTRY + 32);
+    bytes.set(longName('Boot-x64.efi', checksum(short)), FILE_ENTRY + 32);
     bytes[FILE_ENTRY] = 0xe5;
     bytes.set(entry('HIDDEN  EFI', 0x26, 0), FILE_ENTRY + 96);
     const esp = await readEsp(bytesSource(bytes), 0, SIZE);

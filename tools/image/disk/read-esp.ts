@@ -1,4 +1,5 @@
 import type { ByteSource } from 'tee-verify/measure';
+import { checkFatSurroundings } from './check-fat-surroundings.js';
 import { type FatEntry, readDirectory } from './fat-directory.js';
 import { type FatGeometry, FatTable, must, readGeometry } from './fat-table.js';
 import { windowOf } from './read-at.js';
@@ -39,6 +40,7 @@ export async function readEsp(
   must(offset >= 0 && offset + size <= source.size, 'the file system inside the image', 'its end');
   const partition = windowOf(source, offset, size);
   const geometry = await readGeometry(partition);
+  await checkFatSurroundings(partition, geometry);
   const table = await FatTable.read(partition, geometry);
   const files: EspFile[] = [];
   const folders: string[] = [];

@@ -12,13 +12,20 @@ import {
 import { createNodeHasher, type FileSource } from '../../common/file-source.js';
 import { runDigestJobsInParallel } from '../../common/parallel-digest-jobs.js';
 import { ToolError } from '../../common/tool-error.js';
-import { findRootHash } from '../build/command-line-text.js';
+import { findRootHash, findVerityBypass } from '../build/command-line-text.js';
 import { ARCHITECTURES } from '../disk/architecture.js';
+import { gapsOf } from '../disk/gpt.js';
 import { partitionUuids } from '../disk/guid.js';
 import { readAt } from '../disk/read-at.js';
 import { readEsp } from '../disk/read-esp.js';
 import { type RawImage, readRawImage } from '../disk/read-raw-image.js';
-import { readVeritySuperblock, recomputeVerity, VERITY_BLOCK_BYTES } from '../disk/verity.js';
+import {
+  readVeritySuperblock,
+  recomputeVerity,
+  VERITY_BLOCK_BYTES,
+  verityBytes,
+} from '../disk/verity.js';
+import { checkZeros } from '../disk/zeros.js';
 import { CheckList, type CheckResult } from './check-list.js';
 import { compareManifest } from './compare-manifest.js';
 
@@ -40,7 +47,8 @@ export interface ImageVerification {
 }
 
 const MAX_TEXT_BYTES = 64 * 1024;
-const ZERO_CHUNK_BYTES = 1024 * 1024;
+/** Of dm-verity, at the start of its first block. */
+const SUPERBLOCK_BYTES = 512;
 
 /**
  * Recomputes from a raw image what its manifest says, believing nothing that stands in it. Never
@@ -82,6 +90,8 @@ type Found<T> = Promise<{ readonly detail: string; readonly value: T }>;
 
 async function readParts(raw: ByteSource): Found<RawImage> {
   const value = await readRawImage(raw);
+  for (const gap of gapsOf(value.table))
+    await checkZeros(raw, gap, 'outside of the partitions', 'gpt.malformed');
   const labels = value.table.partitions.map(({ label }) => label).join(', ');
   return { value, detail: `${labels}; ${value.architecture}` };
 }
@@ -122,6 +132,12 @@ async function readRootHash({ mount }: RawImage, pe: PeImage): Found<string> {
   const found = findRootHash(line);
   if (found?.mount !== mount)
     throw new ToolError('verify.uki', { expected, actual: JSON.stringify(line.slice(0, 400)) });
+  const bypass = findVerityBypass(line);
+  if (bypass !== undefined)
+    throw new ToolError('verify.uki', {
+      expected: 'words that leave dm-verity on',
+      actual: bypass,
+    });
   return { value: found.rootHash, detail: `${mount}hash=${found.rootHash}` };
 }
 
@@ -142,21 +158,14 @@ async function checkVerity({ data, hashes }: RawImage, rootHash: string): Found<
   if (computed !== rootHash)
     throw new ToolError('verity.root-hash-mismatch', { expected: rootHash, actual: computed });
   const protectedBytes = superblock.dataBlocks * VERITY_BLOCK_BYTES;
-  await checkZeros(data.source, protectedBytes);
+  // Nobody measures what stands behind; firmware looks for file systems in any partition.
+  const rest = [protectedBytes, data.sizeBytes] as const;
+  await checkZeros(data.source, rest, 'behind the data', 'verity.data-mismatch');
+  const slack = [SUPERBLOCK_BYTES, VERITY_BLOCK_BYTES] as const;
+  await checkZeros(hashes.source, slack, 'behind the superblock', 'verity.superblock');
+  const behind = [verityBytes(superblock.dataBlocks), hashes.sizeBytes] as const;
+  await checkZeros(hashes.source, behind, 'behind the hash tree', 'verity.superblock');
   return { value: true, detail: `${superblock.dataBlocks} blocks have the root hash` };
-}
-
-/** Behind what dm-verity protects nothing may stand: nobody measures it. */
-async function checkZeros(data: ByteSource, from: number): Promise<void> {
-  for (let at = from; at < data.size; at += ZERO_CHUNK_BYTES) {
-    const length = Math.min(ZERO_CHUNK_BYTES, data.size - at);
-    const bytes = await readAt(data, at, length, 'data', 'verity.data-mismatch');
-    if (bytes.some((byte) => byte !== 0))
-      throw new ToolError('verity.data-mismatch', {
-        expected: `zeros from offset ${from} of the data partition on`,
-        actual: `data at ${at} or behind`,
-      });
-  }
 }
 
 async function measure(

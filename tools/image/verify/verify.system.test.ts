@@ -118,6 +118,23 @@ describe('tee-image verify', () => {
     ],
     'the salt': [(b) => flip(b, part(2).offsetBytes + 90), ['verity.data-mismatch']],
     'the hash algorithm': [(b) => flip(b, part(2).offsetBytes + 33), ['verity.superblock']],
+    'the rest of the block of the superblock': [
+      (b) => flip(b, part(2).offsetBytes + 1000),
+      ['verity.superblock'],
+    ],
+    'a byte behind the hash tree': [
+      (b) => flip(b, part(2).offsetBytes + 32_769),
+      ['verity.superblock'],
+    ],
+    'a byte before the first partition': [(b) => flip(b, 32_769), ['gpt.malformed']],
+    'a byte behind the last partition': [
+      (b) => flip(b, part(2).offsetBytes + part(2).sizeBytes),
+      ['gpt.malformed'],
+    ],
+    'the boot sector to hold a partition table': [
+      (b) => flip(b, part(0).offsetBytes + 450),
+      ['esp.malformed'],
+    ],
     'the primary table': [(b) => flip(b, 600), ['gpt.malformed']],
     'the backup table': [(b) => flip(b, b.length - 100), ['gpt.malformed']],
     'a partition UUID': [(b) => flip(b, 1024 + 128 + 16), ['gpt.malformed']],
