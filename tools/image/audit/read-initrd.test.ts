@@ -11,19 +11,20 @@ interface Entry {
   readonly name: string;
   readonly text?: string;
   readonly mode?: number;
+  readonly links?: number;
 }
 
 /** A newc archive, as `cpio -o -H newc` writes it. */
 function cpio(...entries: readonly Entry[]): Buffer {
   const parts = [...entries, { name: 'TRAILER!!!' }].map(
-    ({ name, text = '', mode = 0o100644 }: Entry) => {
+    ({ name, text = '', mode = 0o100644, links = 1 }: Entry) => {
       const body = Buffer.from(text);
       const fields = [
         1,
         name === 'TRAILER!!!' ? 0 : mode,
         0,
         0,
-        1,
+        links,
         0,
         body.length,
         0,
@@ -61,6 +62,10 @@ describe('readInitrd', () => {
     ['gzip', [gzipSync(main)]],
     ['gzip behind microcode', [early, gzipSync(main)]],
     ['with zeros behind it', [early, main, Buffer.alloc(600)]],
+    ['plain behind gzip', [gzipSync(early), main]],
+    ['gzip behind gzip', [gzipSync(early), gzipSync(main)]],
+    ['plain behind gzip and zeros', [gzipSync(early), Buffer.alloc(513), main]],
+    ['gzip behind gzip and zeros', [gzipSync(early), Buffer.alloc(3), gzipSync(main)]],
   ])('reads one that is %s', async (_name, parts) => {
     const { tree, unread } = await read(...parts);
     expect(unread).toBeUndefined();
@@ -72,6 +77,30 @@ describe('readInitrd', () => {
     const zstd = Buffer.from('28b52ffd00000000', 'hex');
     expect((await read(early, zstd)).unread).toContain('zstd');
     expect((await read(Buffer.from('nonsense'))).unread).toContain('unknown');
+    for (const first of [main, gzipSync(main)]) {
+      const { tree, unread } = await read(first, Buffer.alloc(512), zstd);
+      expect(unread).toMatch(/begins at byte \d+ is compressed by zstd/);
+      expect(await tree.text('/etc/shadow')).toBe('root::1\n');
+    }
+  });
+
+  it('puts files where the kernel does: through links, and all names of one file', async () => {
+    const { tree } = await read(
+      cpio(
+        { name: '.', mode: 0o040755 },
+        { name: 'usr', mode: 0o040755 },
+        { name: 'usr/lib', mode: 0o040755 },
+        { name: 'lib', text: 'usr/lib', mode: 0o120777 },
+        { name: 'lib/x.service', text: 'a' },
+        { name: 'first', text: '', links: 2 },
+        { name: 'second', text: 'both', links: 2 },
+        { name: 'loop', text: 'loop', mode: 0o120777 },
+        { name: 'loop/x', text: 'a' },
+      ),
+    );
+    expect(await tree.text('/usr/lib/x.service')).toBe('a');
+    expect(await tree.text('/lib/x.service')).toBe('a');
+    expect(await tree.text('/first')).toBe('both');
   });
 
   it('is audited with the rest, and what was not read is noted', async () => {

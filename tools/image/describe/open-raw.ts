@@ -4,6 +4,7 @@ import { ARCHITECTURES } from '../disk/architecture.js';
 import { readAt, windowOf } from '../disk/read-at.js';
 import { type EspContents, readEsp } from '../disk/read-esp.js';
 import { type RawImage, readRawImage } from '../disk/read-raw-image.js';
+import { joinedSource } from './joined-source.js';
 
 /** A raw image as firmware and the kernel find it. */
 export interface BootableImage extends RawImage {
@@ -13,7 +14,7 @@ export interface BootableImage extends RawImage {
   readonly uki: ByteSource;
   /** The command line in the UKI. */
   readonly commandLine: string;
-  /** What is in `.initrd`; undefined when there is none. */
+  /** What the stub hands on as one initrd: `.ucode` and `.initrd`; undefined when there is none. */
   readonly initrd: ByteSource | undefined;
 }
 
@@ -31,18 +32,26 @@ export async function openRaw(source: ByteSource): Promise<BootableImage> {
   if (file === undefined)
     throw new ToolError('esp.unexpected-file', { expected: bootPath, actual: 'no such file' });
   const image = await readPeImage(file.source);
-  const initrd = findSection(image, '.initrd');
   return {
     ...raw,
     espContents,
     ukiPath: file.path,
     uki: file.source,
     commandLine: await readCommandLine(image),
-    initrd:
-      initrd === undefined
-        ? undefined
-        : windowOf(file.source, initrd.rawOffset, Math.min(initrd.rawSize, initrd.virtualSize)),
+    initrd: initrdOf(image),
   };
+}
+
+/** `.ucode` stands first (systemd-stub(7)); of UKIs with several profiles, every initrd. */
+function initrdOf(image: PeImage): ByteSource | undefined {
+  const parts = ['.ucode', '.initrd'].flatMap((wanted) =>
+    image.sections
+      .filter(({ name }) => name === wanted)
+      .map(({ rawOffset, rawSize, virtualSize }) =>
+        windowOf(image.source, rawOffset, Math.min(rawSize, virtualSize)),
+      ),
+  );
+  return parts.length > 1 ? joinedSource(parts) : parts[0];
 }
 
 /** The text of `.cmdline`; of UKIs with several profiles, of all of them. */
