@@ -22,6 +22,9 @@ const QUOTA = /(LimitExceeded|QuotaExceeded|InsufficientCapacity)/;
 /** The service gave up on a write that another attempt may still win. */
 const PASSING_REASONS = /^(WRITE_REQUEST_TIMEOUT|CONFLICTING_BLOCK_UPDATE)$/;
 
+/** The SDK adds it when an answer was not of the form that the service gives. */
+const UNREADABLE_ANSWER = /\s*Deserialization error: to see the raw response/;
+
 /** The name AWS gives an error, e.g. `RequestThrottledException`. */
 export function awsErrorName(error: unknown): string {
   const { name, Code } = error as AwsErrorFields;
@@ -50,11 +53,18 @@ export function isPassing(error: unknown): boolean {
 export function toToolError(error: unknown, doing: string): ToolError {
   if (error instanceof ToolError) return error;
   const name = awsErrorName(error);
-  const message = String((error as AwsErrorFields).message ?? error);
-  return new ToolError(codeOf(error, name, message), {
-    actual: `${name || 'an error'} while ${doing}: ${message.slice(0, 400)}`,
-    cause: error,
-  });
+  const whole = String((error as AwsErrorFields).message ?? error);
+  const [message = '', unreadable] = whole.split(UNREADABLE_ANSWER);
+  const status = (error as AwsErrorFields).$metadata?.httpStatusCode;
+  const what =
+    unreadable === undefined
+      ? name || 'an error'
+      : `an answer${status === undefined ? '' : ` with status ${status}`} that cannot be read`;
+  const code = codeOf(error, name, message);
+  return new ToolError(
+    unreadable !== undefined && code === 'ami.service-failed' ? 'ami.answer-incomplete' : code,
+    { actual: `${what} while ${doing}: ${oneLine(message).slice(0, 400)}`, cause: error },
+  );
 }
 
 function codeOf(error: unknown, name: string, message: string): ToolCode {
@@ -67,6 +77,11 @@ function codeOf(error: unknown, name: string, message: string): ToolCode {
   if (isNetworkFault(error) || (error as AwsErrorFields).code === 'ENOTFOUND')
     return 'ami.unreachable';
   return 'ami.service-failed';
+}
+
+/** Without what would begin a line, or move a terminal's cursor. */
+function oneLine(text: string): string {
+  return text.replace(/[\s\p{Cc}]+/gu, ' ').trim();
 }
 
 function isNetworkFault(error: unknown): boolean {

@@ -205,6 +205,7 @@ describe('tee-ami create', () => {
     ['a tag twice', ['--tag', 'a=1', '--tag', 'a=2'], 2, /twice/],
     ['no architecture', ['--arch', 'riscv'], 2, /x86_64, arm64/],
     ['too many blocks at once', ['--concurrency', '129'], 2, /1 to 128/],
+    ['a password', ['--endpoint', 'http://me:secret@127.0.0.1:1'], 2, /without user name/],
     ['no address', ['--endpoint', 'localhost:1'], 2, /address such as/],
     ['no UEFI data', ['--uefi-data', '/nonexistent'], 2, /file\.unreadable/],
     ['a manifest that is none', ['--manifest', COMMAND], 1, /manifest\./],

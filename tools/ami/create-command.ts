@@ -179,6 +179,9 @@ export function parseUrl(text: string): string {
   const url = URL.canParse(text) ? new URL(text) : undefined;
   if (url === undefined || !/^https?:$/.test(url.protocol))
     throw new InvalidArgumentError('Expected an address such as http://127.0.0.1:4599.');
+  // It stands in the state file and in messages.
+  if (url.username !== '' || url.password !== '')
+    throw new InvalidArgumentError('Expected an address without user name and password.');
   return text.replace(/\/+$/, '');
 }
 

@@ -86,8 +86,11 @@ export async function registerImage(
     },
     { doing: 'registering the AMI', signal, onRetry },
   );
-  if (imageId === undefined)
-    throw new ToolError('ami.answer-incomplete', { expected: 'the id of the AMI', actual: 'none' });
+  if (imageId === undefined || !/^ami-[0-9a-f]{8,40}$/.test(imageId))
+    throw new ToolError('ami.answer-incomplete', {
+      expected: 'the id of the AMI',
+      actual: JSON.stringify(imageId?.slice(0, 60)) ?? 'none',
+    });
   return imageId;
 }
 

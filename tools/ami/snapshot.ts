@@ -2,7 +2,7 @@ import { CompleteSnapshotCommand, StartSnapshotCommand } from '@aws-sdk/client-e
 import { DescribeSnapshotsCommand } from '@aws-sdk/client-ec2';
 import { ToolError } from '../common/tool-error.js';
 import type { AwsClients } from './aws-clients.js';
-import { awsErrorName } from './aws-errors.js';
+import { awsErrorName, awsErrorReason } from './aws-errors.js';
 import { BLOCK_BYTES, type BlockSummary } from './image-blocks.js';
 import type { StartParameters } from './upload-state.js';
 import { pause, type RetryOptions, withRetries } from './with-retries.js';
@@ -36,17 +36,18 @@ export async function startSnapshot(
       }),
     { doing: 'starting the snapshot', signal, onRetry },
   );
-  if (SnapshotId === undefined || (BlockSize ?? BLOCK_BYTES) !== BLOCK_BYTES)
+  // It goes into the state file, into addresses, and into commands for people to copy.
+  if (!/^snap-[0-9a-f]{8,40}$/.test(SnapshotId ?? '') || (BlockSize ?? BLOCK_BYTES) !== BLOCK_BYTES)
     throw new ToolError('ami.answer-incomplete', {
       expected: `a snapshot with blocks of ${BLOCK_BYTES} bytes`,
-      actual: `${SnapshotId ?? 'no id'}, ${BlockSize}`,
+      actual: `${JSON.stringify(SnapshotId?.slice(0, 60)) ?? 'no id'}, ${BlockSize}`,
     });
-  return SnapshotId;
+  return SnapshotId as string;
 }
 
 /** Seals the snapshot: AWS compares count and checksum with what it received. Throws `ami.*`. */
 export async function completeSnapshot(
-  { ebs }: AwsClients,
+  clients: AwsClients,
   snapshotId: string,
   { changedBlocks, checksum }: BlockSummary,
   { signal, onRetry, resumed }: WaitOptions & { readonly resumed: boolean },
@@ -55,7 +56,7 @@ export async function completeSnapshot(
   await withRetries(
     async (attempt) => {
       try {
-        await ebs.send(
+        await clients.ebs.send(
           new CompleteSnapshotCommand({
             SnapshotId: snapshotId,
             ChangedBlocksCount: changedBlocks,
@@ -66,17 +67,22 @@ export async function completeSnapshot(
           { abortSignal: signal },
         );
       } catch (error) {
-        // One before may have come through without its answer: waiting will tell.
-        if (
-          (resumed || attempt > 1) &&
-          /^(Conflict|Validation)Exception$/.test(awsErrorName(error))
-        )
-          return;
+        // One before may have come through without its answer.
+        if ((resumed || attempt > 1) && (await isSealed(clients, snapshotId, error))) return;
         throw error;
       }
     },
     { doing, signal, onRetry },
   );
+}
+
+/** Whether a snapshot takes no completion because it had one; other refusals are about its blocks. */
+async function isSealed(clients: AwsClients, snapshotId: string, error: unknown): Promise<boolean> {
+  const name = awsErrorName(error);
+  if (name === 'ConflictException') return true;
+  if (name !== 'ValidationException') return false;
+  if (awsErrorReason(error) === 'INVALID_SNAPSHOT_ID') return true;
+  return (await describeSnapshotState(clients, snapshotId)) === 'completed';
 }
 
 /** Waits until the snapshot can be used. Throws `ami.snapshot-failed`, `ami.wait-timeout`, `ami.*`. */
