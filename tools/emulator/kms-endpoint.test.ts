@@ -79,6 +79,16 @@ describe('the emulated key service', () => {
       JSON.stringify({
         Statement: [{ ...policy.Statement[0], Condition: { IpAddress: { a: 'b' } } }],
       }),
+      JSON.stringify({
+        Statement: [{ ...policy.Statement[0], Condition: { StringLike: { a: ['b', `\${c}`] } } }],
+      }),
+      // NotResource in a Deny would deny nothing here.
+      JSON.stringify({
+        Statement: [
+          policy.Statement[0],
+          { Effect: 'Deny', Principal: '*', Action: 'kms:*', NotResource: 'x' },
+        ],
+      }),
     ])
       await expect(
         client.send(new PutKeyPolicyCommand({ KeyId, Policy: broken })),
@@ -115,6 +125,12 @@ describe('the emulated key service', () => {
 
   it('answers nonsense with the errors of the service', async () => {
     expect(await raw('TrentService.Decrypt', '{', ADMIN)).toBe('SerializationException');
+    for (const body of ['[]', '{"Recipient":null}', '{"Recipient":[]}', '{"Recipient":5}'])
+      expect(await raw('TrentService.GenerateRandom', body, ADMIN)).toBe('SerializationException');
+    for (const context of ['null', '5', '["a"]', '{"a":1}'])
+      expect(await raw('TrentService.Decrypt', `{"EncryptionContext":${context}}`, ADMIN)).toBe(
+        'SerializationException',
+      );
     expect(await raw('TrentService.Nothing', '{}', ADMIN)).toBe('UnknownOperationException');
     expect(await raw('TrentService.constructor', '{}', ADMIN)).toBe('UnknownOperationException');
     expect(await raw('TrentService.Decrypt', '{}')).toBe('MissingAuthenticationTokenException');

@@ -1,7 +1,7 @@
 import { randomBytes } from 'node:crypto';
 import { encodeBase64 } from 'tee-verify/bytes';
 import { ToolError } from '../common/tool-error.js';
-import { type KeyPolicy, parseKeyPolicy, toKeyPolicy } from '../kms/policy-document.js';
+import { type KeyPolicy, listOf, parseKeyPolicy, toKeyPolicy } from '../kms/policy-document.js';
 import type { EmulatedService } from './emulator.js';
 import { judgeAttestation } from './kms-attestation.js';
 import { type EmulatedPrincipal, isAllowed } from './kms-authorisation.js';
@@ -16,6 +16,7 @@ import {
   errorAnswer,
   type Json,
   jsonAnswer,
+  object,
   readInput,
   ServiceError,
   text,
@@ -160,7 +161,7 @@ export function createKmsService(options: KmsServiceOptions): KmsService {
       context.set(`kms:encryptioncontext:${name.toLowerCase()}`, value);
     const call = { operation, input, principal, context, recipientKey: undefined };
     if (input.Recipient === undefined) return call;
-    const recipient = input.Recipient as Json;
+    const recipient = object(input, 'Recipient');
     if (recipient.KeyEncryptionAlgorithm !== 'RSAES_OAEP_SHA_256')
       throw new ServiceError(
         'ValidationException',
@@ -252,9 +253,14 @@ function readPolicy(json: string): KeyPolicy {
   }
 }
 
-/** A policy that the emulator can evaluate in full. */
+/** A policy that the emulator can evaluate in full; KMS takes none without Resource either. */
 function usable(policy: KeyPolicy): KeyPolicy {
-  for (const { Condition = {} } of toKeyPolicy(policy).Statement) {
+  for (const { Condition = {}, Resource } of toKeyPolicy(policy).Statement) {
+    if (Resource === undefined)
+      throw new ServiceError('MalformedPolicyDocumentException', 'a statement without Resource');
+    const values = Object.values(Condition).flatMap((keys) => Object.values(keys).flatMap(listOf));
+    if (values.some((value) => value.includes('${')))
+      throw new ServiceError('MalformedPolicyDocumentException', 'policy variables are not known');
     const operator = unknownOperator(Condition);
     if (operator !== undefined)
       throw new ServiceError('MalformedPolicyDocumentException', `unknown operator ${operator}`);

@@ -35,7 +35,7 @@ export function errorAnswer(name: string, message: string): LocalResponse {
 export function readInput(body: Uint8Array): Json {
   try {
     const json: unknown = JSON.parse(new TextDecoder().decode(body));
-    if (typeof json === 'object' && json !== null) return json as Json;
+    if (typeof json === 'object' && json !== null && !Array.isArray(json)) return json as Json;
   } catch {
     // Said below.
   }
@@ -70,9 +70,20 @@ export function blob(input: Json, name: string, maxBytes: number): Uint8Array {
   return bytes;
 }
 
+/** A field that is an object. */
+export function object(input: Json, name: string): Json {
+  const value = input[name];
+  if (typeof value === 'object' && value !== null && !Array.isArray(value)) return value as Json;
+  throw new ServiceError('SerializationException', `${name} must be an object`);
+}
+
 /** The encryption context of a request. */
-export function contextOf({ EncryptionContext = {} }: Json): EncryptionContext {
-  return EncryptionContext as EncryptionContext;
+export function contextOf(input: Json): EncryptionContext {
+  if (input.EncryptionContext === undefined) return {};
+  const context = object(input, 'EncryptionContext');
+  if (Object.values(context).every((value) => typeof value === 'string'))
+    return context as EncryptionContext;
+  throw new ServiceError('SerializationException', 'EncryptionContext must hold text');
 }
 
 /** A text, or undefined for anything else. */
