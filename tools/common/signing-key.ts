@@ -68,6 +68,8 @@ export async function createKmsSigner(
   kmsKeyId: string,
   options: SigningKeyOptions = {},
 ): Promise<Signer> {
+  // The SDK's warning about future versions of Node is for those who choose the versions.
+  process.env.AWS_SDK_JS_NODE_VERSION_SUPPORT_WARNING_DISABLED ??= 'true';
   const { KMSClient, GetPublicKeyCommand, SignCommand } = await import('@aws-sdk/client-kms');
   const client = new KMSClient({ maxAttempts: 3 });
   const failed = (cause: unknown): ToolError =>
