@@ -44,7 +44,8 @@ export async function decryptAttested(
   const answer = await sent(() =>
     client.send(new DecryptCommand({ ...input, Recipient: recipient.parameter }), abort(options)),
   );
-  return { plaintext: open(recipient, answer), keyId: sameKey(input.KeyId, answer.KeyId) };
+  const plaintext = open(recipient, answer);
+  return clearedUnless(plaintext, () => ({ plaintext, keyId: sameKey(input.KeyId, answer.KeyId) }));
 }
 
 /**
@@ -67,14 +68,13 @@ export async function generateDataKeyAttested(
   const plaintext = open(recipient, answer);
   const expected = input.NumberOfBytes ?? (input.KeySpec === 'AES_128' ? 16 : 32);
   demandLength(plaintext, expected);
-  const { CiphertextBlob } = answer;
-  if (CiphertextBlob === undefined || CiphertextBlob.length === 0)
-    throw incomplete('CiphertextBlob');
-  return {
-    plaintext,
-    keyId: sameKey(input.KeyId, answer.KeyId),
-    ciphertextBlob: copyBytes(CiphertextBlob),
-  };
+  return clearedUnless(plaintext, () => {
+    const { CiphertextBlob } = answer;
+    if (CiphertextBlob === undefined || CiphertextBlob.length === 0)
+      throw incomplete('CiphertextBlob');
+    const keyId = sameKey(input.KeyId, answer.KeyId);
+    return { plaintext, keyId, ciphertextBlob: copyBytes(CiphertextBlob) };
+  });
 }
 
 /**
@@ -149,6 +149,16 @@ function sameKey(asked: string, used: string | undefined): string {
       : used === asked || used.endsWith(`:key/${asked}`);
   if (!same) throw new ToolError('kms.key-mismatch', { expected: asked, actual: used });
   return used;
+}
+
+/** A secret that is not handed out is overwritten. */
+function clearedUnless<T>(secret: Uint8Array, work: () => T): T {
+  try {
+    return work();
+  } catch (error) {
+    secret.fill(0);
+    throw error;
+  }
 }
 
 function demandLength(secret: Uint8Array, expected: number): void {

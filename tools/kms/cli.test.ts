@@ -293,6 +293,7 @@ describe('tee-kms generate-data-key and generate-random', () => {
     for (const [args, code] of [
       [key('--key-spec', 'AES_256', '--number-of-bytes', '3'), 'usage.option-conflict'],
       [key('--ciphertext-out', '-'), 'usage.option-conflict'],
+      [key('--out', 'one', '--ciphertext-out', './one'), 'usage.option-conflict'],
       [key('--number-of-bytes', '1025'), 'usage.option-invalid'],
       [key('--number-of-bytes', '0x10'), 'usage.option-invalid'],
     ] as const)

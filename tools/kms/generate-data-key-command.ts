@@ -1,3 +1,4 @@
+import { resolve } from 'node:path';
 import { Command, Option } from 'commander';
 import { writeOutput } from '../common/command-line.js';
 import { ToolError } from '../common/tool-error.js';
@@ -60,6 +61,11 @@ async function runGenerate(flags: Flags): Promise<void> {
     throw new ToolError('usage.option-conflict', {
       expected: 'standard output for one of the two',
       actual: 'the key and its copy',
+    });
+  if (out !== undefined && ciphertextOut !== undefined && resolve(out) === resolve(ciphertextOut))
+    throw new ToolError('usage.option-conflict', {
+      expected: 'two files for the key and its copy',
+      actual: `both in ${out}`,
     });
   const size =
     numberOfBytes === undefined

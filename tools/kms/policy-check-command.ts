@@ -18,6 +18,7 @@ interface Flags {
 export function policyCheckCommand(): Command {
   return new Command('check')
     .description('find what in a key policy lets others in than the manifest accepts')
+    .usage('<policy> --manifest <file> [options]')
     .argument('<policy>', 'the key policy as JSON; - reads standard input')
     .requiredOption('--manifest <file>', 'the reference manifest; - reads standard input')
     .option('--manifest-keys <file>', 'public keys (PEM or JWK set): the manifest must be signed')

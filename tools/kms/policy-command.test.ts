@@ -110,6 +110,7 @@ describe('tee-kms policy', () => {
 
   it('says what is wrong in one line', async () => {
     writeFileSync(at('broken.json'), '{"Statement":[{}]}');
+    writeFileSync(at('deep.json'), `{"Statement":[${'['.repeat(60_000)}${']'.repeat(60_000)}]}`);
     writeFileSync(at('unclear.json'), JSON.stringify({ PCR4: 'a4'.repeat(48) }));
     const rows: readonly (readonly [string[], string, number])[] = [
       [['policy', 'manifest.json'], 'usage.option-invalid', 2],
@@ -120,6 +121,7 @@ describe('tee-kms policy', () => {
       [policy('--actions', 'kms:*'), 'usage.option-invalid', 2],
       [['policy', '-', '--merge', '-', '--principal', APP], 'usage.option-conflict', 2],
       [['policy', 'check', 'broken.json', '--manifest', 'manifest.json'], 'policy.malformed', 1],
+      [['policy', 'check', 'deep.json', '--manifest', 'manifest.json'], 'policy.malformed', 1],
       [['policy', 'check', '-', '--manifest', '-'], 'usage.option-conflict', 2],
       [
         ['policy', 'check', 'policy.json', '--manifest', 'manifest.json', '--accept', 'all'],
@@ -143,6 +145,9 @@ describe('tee-kms policy', () => {
       expect({ status, stderr }).toEqual({ status: 0, stderr: '' });
       expect(textOf({ status, stderr, ...outcome })).toMatch(/Usage: tee-kms/);
     }
+    // The lists of options would take what comes behind them.
+    const help = textOf(await run(['policy', '--help']));
+    expect(help).toContain('Usage: tee-kms policy <manifest> --principal <arn...> [options]');
     expect((await run(['decrypt'])).status).toBe(2);
     expect((await run(['nonsense'])).status).toBe(2);
   });

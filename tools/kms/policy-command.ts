@@ -31,6 +31,8 @@ export function policyCommand(): Command {
   const command = new Command('policy')
     .description('make the key policy statements of a manifest; "policy check" checks a policy')
     .enablePositionalOptions()
+    // A list such as that of --principal would take the manifest, if it came behind it.
+    .usage('<manifest> --principal <arn...> [options]')
     .argument('<manifest>', 'a reference manifest in any form; - reads standard input')
     .option('--principal <arn...>', 'roles that may use the key from attested machines (needed)')
     .option(

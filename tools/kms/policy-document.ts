@@ -182,7 +182,11 @@ function noOthers(others: JsonObject, where: string): void {
 }
 
 function show(value: unknown): string {
-  return (JSON.stringify(value) ?? 'nothing').slice(0, 60);
+  try {
+    return (JSON.stringify(value) ?? 'nothing').slice(0, 60);
+  } catch {
+    return 'something nested too deep';
+  }
 }
 
 function malformed(expected: string, actual: string): ToolError {
