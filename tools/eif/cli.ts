@@ -1,32 +1,14 @@
-import { Command } from 'commander';
-import { reportError, tolerateClosedPipe } from '../common/command-line.js';
-import { buildCommand } from './build-command.js';
-import { cpioCommand } from './cpio-command.js';
-import { describeCommand } from './describe-command.js';
-import { extractCommand } from './extract-command.js';
-import { signCommand } from './sign-command.js';
-import { verifyCommand } from './verify-command.js';
+import { runProgram } from '../common/run-program.js';
 
-const PROGRAM = 'tee-eif';
-
-tolerateClosedPipe();
-const program = new Command(PROGRAM)
-  .description('Build, describe, verify, sign and extract Nitro Enclave images (EIF)')
-  .addHelpText('after', `\n${PROGRAM} <command> --help explains a command, with examples.`)
-  .showHelpAfterError('(--help explains the options)')
-  .enablePositionalOptions();
-
-for (const command of [
-  ...[buildCommand(), describeCommand(), verifyCommand(), signCommand()],
-  ...[extractCommand(), cpioCommand()],
-])
-  program.addCommand(command.copyInheritedSettings(program));
-
-// commander would exit by itself; output that is still on its way would be cut.
-for (const command of [program, ...program.commands]) command.exitOverride();
-
-try {
-  await program.parseAsync();
-} catch (error) {
-  process.exitCode = reportError(PROGRAM, error);
-}
+await runProgram({
+  name: 'tee-eif',
+  description: 'Build, describe, verify, sign and extract Nitro Enclave images (EIF)',
+  commands: {
+    build: async () => (await import('./build-command.js')).buildCommand(),
+    describe: async () => (await import('./describe-command.js')).describeCommand(),
+    verify: async () => (await import('./verify-command.js')).verifyCommand(),
+    sign: async () => (await import('./sign-command.js')).signCommand(),
+    extract: async () => (await import('./extract-command.js')).extractCommand(),
+    cpio: async () => (await import('./cpio-command.js')).cpioCommand(),
+  },
+});
