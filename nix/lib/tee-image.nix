@@ -39,8 +39,24 @@
       baseName = config.image.baseName or config.image.repart.imageFileBasename;
       uki = "${build.uki}/${config.system.boot.loader.ukiFile}";
       version = config.system.image.version;
+
+      # Said by assertions already; but a configuration may turn those off, or import the module debug.
+      cfg = config.tee-verify.operatorAccess;
+      refused = builtins.filter (check: !check.assertion && !(builtins.elem check.id cfg.allow)) (
+        import ../policy/operator-access.nix config
+      );
+      orRefuse =
+        image:
+        if isDebug then
+          image
+        else if !cfg.enforce then
+          throw "tee-verify.operatorAccess.enforce is off, and isDebug is not set: say isDebug = true for an image that lets in, or tee-verify.operatorAccess.allow for a rule"
+        else if refused != [ ] then
+          throw (builtins.concatStringsSep "\n" (map (check: check.message) refused))
+        else
+          image;
     in
-    pkgs.runCommand baseName
+    orRefuse (pkgs.runCommand baseName
       {
         nativeBuildInputs = [ teeImage ];
         # For those who want to look: nix repl, or nix eval.
@@ -63,5 +79,5 @@
           --out $out/manifest.json
         tee-image measure $out/unsigned.efi --format aws --pcrs 4,12 --out $out/tpm_pcr.json
         exit 0
-      '';
+      '');
 }

@@ -41,6 +41,8 @@ in
 
   boot.loader.grub.enable = false;
   boot.initrd.systemd.enable = true;
+  # tee-image audit reads gzip, not zstd.
+  boot.initrd.compressor = lib.mkDefault "gzip";
   boot.kernelParams = import ./kernel-params.nix;
 
   system.image.id = lib.mkDefault "nixos-tee";

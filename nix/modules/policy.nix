@@ -20,12 +20,18 @@ in
     };
   };
 
-  config = lib.mkIf cfg.enforce {
-    assertions = map (check: { inherit (check) assertion message; }) (
-      builtins.filter (check: !(builtins.elem check.id cfg.allow)) checks
+  config = {
+    assertions = lib.mkIf cfg.enforce (
+      map (check: { inherit (check) assertion message; }) (
+        builtins.filter (check: !(builtins.elem check.id cfg.allow)) checks
+      )
     );
-    warnings = map (
-      id: "tee-verify: the rule ${id} is not enforced for this image (tee-verify.operatorAccess.allow)."
-    ) cfg.allow;
+    warnings =
+      if cfg.enforce then
+        map (
+          id: "tee-verify: the rule ${id} is not enforced for this image (tee-verify.operatorAccess.allow)."
+        ) cfg.allow
+      else
+        [ "tee-verify: nothing keeps operators out of this image (tee-verify.operatorAccess.enforce)." ];
   };
 }

@@ -52,9 +52,16 @@ let
 
   any = builtins.any;
   listOf = value: builtins.filter builtins.isString (builtins.split "[ ,\t]+" value);
+  # Elements of boot.kernelParams as the words that the kernel makes of them: quotation marks only keep
+  # spaces together, and are no part of the word.
+  wordsOf =
+    texts:
+    builtins.filter (word: builtins.isString word && word != "") (
+      builtins.concatMap (text: builtins.split "[ \t\r\n]+" (builtins.replaceStrings [ "\"" ] [ "" ] text)) texts
+    );
 in
 {
-  inherit splitWord matchesWord matchesText;
+  inherit wordsOf splitWord matchesWord matchesText;
 
   # What one rule ("commandLine" of operator-access.json) has to say about a list of words.
   problems =

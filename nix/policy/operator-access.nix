@@ -51,7 +51,63 @@ let
         names (config.systemd.${kind} or { })
       )
     );
-  units = unitsOf "services" "service" ++ unitsOf "sockets" "socket" ++ unitsOf "targets" "target";
+  # Those that are given as text, too.
+  rawUnits = config.systemd.units or { };
+  units =
+    unitsOf "services" "service"
+    ++ unitsOf "sockets" "socket"
+    ++ unitsOf "targets" "target"
+    ++ builtins.filter (name: rawUnits.${name}.enable or true) (names rawUnits);
+
+  # What a service starts: words whose last part is a program that the policy names.
+  asTexts =
+    value: if builtins.isList value then map toString value else if value == null then [ ] else [ (toString value) ];
+  execKeys = [
+    "ExecCondition"
+    "ExecStartPre"
+    "ExecStart"
+    "ExecStartPost"
+  ];
+  scriptKeys = [
+    "preStart"
+    "script"
+    "postStart"
+  ];
+  commandsOf =
+    service:
+    builtins.concatMap (key: asTexts (service.serviceConfig.${key} or [ ])) execKeys
+    ++ builtins.concatMap (key: asTexts (service.${key} or null)) scriptKeys;
+  # Programs by their path: other words, addresses and folders may be named as a program is. Without
+  # strings' context: they are only read.
+  programsIn =
+    text:
+    map (word: builtins.elemAt word 2) (
+      builtins.filter builtins.isList (
+        builtins.split "/(s?bin|libexec)/([A-Za-z0-9_.+-]+/)*([A-Za-z0-9_.+-]+)" (
+          builtins.unsafeDiscardStringContext text
+        )
+      )
+    );
+  startsOf =
+    rule:
+    let
+      wanted = (rule.programs or [ ]) ++ (rule.commands or [ ]);
+      services = config.systemd.services or { };
+      isNamed = name: any (one: builtins.elem one allUnits) [ "${name}.service" (templateOf "${name}.service") ];
+      allUnits = builtins.concatMap (one: one.units or [ ]) policy.rules;
+      any = builtins.any;
+    in
+    builtins.concatMap (
+      name:
+      if !(services.${name}.enable or true) || isNamed name then
+        [ ]
+      else
+        map (program: "${name}.service starts ${program}") (
+          builtins.filter (program: builtins.elem program wanted) (
+            builtins.concatMap programsIn (commandsOf services.${name})
+          )
+        )
+    ) (names services);
   unitsFor =
     rule:
     builtins.filter (unit: builtins.elem unit rule.units || builtins.elem (templateOf unit) rule.units) units;
@@ -60,9 +116,7 @@ let
   packages = map packageName (config.environment.systemPackages or [ ]);
 
   # Elements may hold several words; the root hash comes later, with the UKI.
-  words = builtins.concatMap (text: builtins.filter builtins.isString (builtins.split "[ \n]+" text)) (
-    config.boot.kernelParams or [ ]
-  );
+  words = kernel.wordsOf (config.boot.kernelParams or [ ]);
   isAdded = id: id == "verity";
   lineOf =
     rule: if isAdded rule.id then removeAttrs rule.commandLine [ "required" ] else rule.commandLine;
@@ -74,6 +128,17 @@ let
     "proc"
     "sysfs"
     "devtmpfs"
+    "cgroup2"
+    "debugfs"
+    "tracefs"
+    "configfs"
+    "bpf"
+    "mqueue"
+    "hugetlbfs"
+    "efivarfs"
+    "pstore"
+    "fusectl"
+    "binfmt_misc"
     "overlay"
     "erofs"
     "squashfs"
@@ -84,7 +149,7 @@ let
       options = fs.options or [ ];
     in
     !(builtins.elem (fs.fsType or "auto") volatile)
-    && !(builtins.elem "ro" options)
+    && !(builtins.elem "ro" options && !(builtins.elem "rw" options))
     && !(builtins.elem "bind" options);
   fileSystems = config.fileSystems or { };
   mountedWhere = problem: builtins.filter (path: problem path fileSystems.${path}) (names fileSystems);
@@ -98,6 +163,9 @@ in
 map (
   rule: expect "units-${rule.id}" rule.id (map (unit: "the unit ${unit}") (unitsFor rule))
 ) (withKey "units")
+++ map (rule: expect "starts-${rule.id}" rule.id (startsOf rule)) (
+  builtins.filter (rule: rule.severity == "high" && (rule ? programs || rule ? commands)) policy.rules
+)
 ++ map (
   rule:
   expect "packages-${rule.id}" rule.id (
@@ -158,6 +226,17 @@ map (
   ))
   (expect "writable-file-systems" "writable-root" (
     map (path: "${path} is mounted for writing") (mountedWhere (_: isWritable))
+  ))
+  (expect "writable-mounts" "writable-root" (
+    map (mount: "${mount.where or "?"} is mounted for writing") (
+      builtins.filter (
+        mount:
+        isWritable {
+          fsType = mount.type or "auto";
+          options = builtins.filter builtins.isString (builtins.split "," (mount.options or ""));
+        }
+      ) ((config.systemd.mounts or [ ]) ++ (config.boot.initrd.systemd.mounts or [ ]))
+    )
   ))
   (expect "swap" "writable-root" (
     when ((config.swapDevices or [ ]) != [ ]) "swapDevices is not empty"

@@ -42,9 +42,12 @@ let
       services = {
         "getty@".enable = false;
         "serial-getty@".enable = false;
-        app = { };
+        app.serviceConfig.ExecStart = "/nix/store/x-app/bin/app --log /var/log/sshd --url https://x/login";
+        "container-getty@".enable = false;
+        sshd-exporter.serviceConfig.ExecStart = [ "/x/bin/sshd-exporter" ];
       };
       sockets = { };
+      mounts = [ { what = "debugfs"; where = "/sys/kernel/debug"; type = "tracefs"; options = ""; } ];
     };
     users = {
       mutableUsers = false;
@@ -68,6 +71,7 @@ let
     ) b;
 
   unit = name: { systemd.services.${name}.enable = true; };
+  starts = command: { systemd.services.app.serviceConfig.ExecStart = command; };
   package = pname: { environment.systemPackages = [ { inherit pname; } ]; };
   word = text: { boot.kernelParams = kernelParams ++ [ text ]; };
   user = fields: { users.users.app = fields; };
@@ -91,8 +95,21 @@ let
       (unit "getty@")
       (unit "serial-getty@ttyS0")
       { systemd.services."autovt@" = { }; }
+      { systemd.units."getty@tty1.service".enable = true; }
     ];
     units-debug-shell = [ (unit "debug-shell") ];
+    starts-ssh-server = [
+      (starts "/nix/store/x-openssh/bin/sshd -D")
+      (starts [ "" "-/x/bin/dropbear" ])
+      { systemd.services.app.script = "exec /x/sbin/sshd -D\n"; }
+    ];
+    starts-remote-shell = [ (starts "/bin/ttyd bash") ];
+    starts-remote-management = [ (starts "/x/bin/salt-minion") ];
+    starts-cloud-init = [ (starts "/x/bin/cloud-init init") ];
+    starts-ssm-agent = [ (starts "/x/bin/amazon-ssm-agent") ];
+    starts-instance-connect = [ { systemd.services.app.preStart = "a=$(/x/libexec/y/eic_harvest_hostkeys)"; } ];
+    starts-console-login = [ (starts "@/x/sbin/agetty agetty tty1") ];
+    starts-debug-shell = [ (starts "/x/sbin/sulogin") ];
     packages-ssh-server = [ (package "dropbear") ];
     packages-remote-shell = [ { environment.systemPackages = [ { name = "ttyd-1.7.7"; } ]; } ];
     packages-remote-management = [ (package "salt") ];
@@ -105,6 +122,8 @@ let
       (word "rd.break=pre-mount")
       (word "systemd.debug-shell")
       (word "quiet init=/bin/sh")
+      (word "quiet\tsystemd.debug_shell")
+      (word "\"rd.break\"")
     ];
     command-line-verity = [
       (word "systemd.verity=no")
@@ -146,7 +165,16 @@ let
     volatile-root = [ { fileSystems."/".fsType = "erofs"; } ];
     writable-file-systems = [
       { fileSystems."/data".fsType = "ext4"; }
+      {
+        fileSystems."/data" = {
+          options = [ "ro" "rw" ];
+        };
+      }
       { fileSystems."/data" = { options = [ "noatime" ]; }; }
+    ];
+    writable-mounts = [
+      { systemd.mounts = [ { what = "/dev/sdb"; where = "/data"; type = "ext4"; } ]; }
+      { boot.initrd.systemd.mounts = [ { what = "/dev/sdb"; where = "/data"; options = "noatime"; } ]; }
     ];
     swap = [ { swapDevices = [ { device = "/dev/sdb"; } ]; } ];
     esp-mounted = [

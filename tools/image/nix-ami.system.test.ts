@@ -54,7 +54,7 @@ const project = (workspace: NixWorkspace): string => `{
           inherit kernel;
           initrd = [ kernel ];
           root = ./root;
-          cmdline = "console=ttyS0 x='a b'";
+          cmdline = "console=ttyS0 x=\\"a b\\"";
         };
         nixos = system app;
         debug = tee-image { userConfig = app; isDebug = true; };
@@ -64,6 +64,9 @@ const project = (workspace: NixWorkspace): string => `{
           users.users.root.hashedPassword = "$6$a$b";
           systemd.services."getty@".enable = true;
         };
+        unguarded = system { tee-verify.operatorAccess.enforce = false; };
+        disarmed = system ({ lib, ... }: { assertions = lib.mkForce [ ]; services.openssh.enable = true; });
+        leaked = system { imports = [ tee.nixosModules.debug ]; };
         allowed = system { security.sudo.enable = true; tee-verify.operatorAccess.allow = [ "sudo" ]; };
         control = nixpkgs.legacyPackages.${NIX_SYSTEM}.runCommand "control" { } ''
           mkdir $out
@@ -157,7 +160,7 @@ describe.skipIf(isSkipped)('buildImage', () => {
     const efi = main.at('project/efi', process.arch === 'arm64' ? 'linuxaa64' : 'linuxx64');
     const made = teeImage(
       ...['build', '--kernel', `${efi}.efi.stub`, '--initrd', `${efi}.efi.stub`],
-      ...['--root', main.at('project/root'), '--cmdline', "console=ttyS0 x='a b'"],
+      ...['--root', main.at('project/root'), '--cmdline', 'console=ttyS0 x="a b"'],
       ...['--arch', process.arch === 'arm64' ? 'aarch64' : 'x86_64'],
       ...['--name', 'any', '--version', '7', '--out', main.at('plain')],
     );
@@ -248,6 +251,16 @@ describe.skipIf(isSkipped)('tee-image of a NixOS configuration', () => {
     for (const rule of ['ssh-server', 'password', 'console-login'])
       expect(stderr).toContain(`zero operator access (${rule})`);
     expect(stderr).toContain('gets a shell');
+  });
+
+  it.each([
+    ['whose policy is off', 'unguarded', 'tee-verify.operatorAccess.enforce is off'],
+    ['whose assertions are off', 'disarmed', 'zero operator access (ssh-server)'],
+    ['with the module debug', 'leaked', 'tee-verify.operatorAccess.enforce is off'],
+  ])('refuses a release %s', (_name, image, said) => {
+    const { status, stderr } = main.build(image);
+    expect(stderr).toContain(said);
+    expect(status).toBe(1);
   });
 
   it('warns of a rule that is allowed to be broken', () => {

@@ -108,8 +108,10 @@ in
     content = ''
       chain output {
         type filter hook output priority 0; policy accept;
-        ip daddr 169.254.169.254 meta skuid != ${toString uid} reject
-        ip6 daddr fd00:ec2::254 meta skuid != ${toString uid} reject
+        meta skuid ${toString uid} accept
+        # Also packets that have no user.
+        ip daddr 169.254.169.254 reject
+        ip6 daddr fd00:ec2::254 reject
       }
     '';
   };
