@@ -1,6 +1,5 @@
-import type { ByteSource } from 'tee-verify/measure';
+import { type ByteSource, formatGuid } from 'tee-verify/measure';
 import { ARCHITECTURES, ESP_TYPE } from '../image/disk/architecture.js';
-import { decodeGuid } from '../image/disk/guid.js';
 import { viewOf, windowOf } from '../image/disk/read-at.js';
 import { readFatUse } from './fat-use.js';
 
@@ -43,7 +42,7 @@ export async function findContentZeros(
   const ranges: ByteRange[] = [];
   for (let at = 0; at + 128 <= entries.length; at += bytes) {
     const entry = viewOf(entries.subarray(at, at + 128));
-    const type = decodeGuid(entries.subarray(at, at + 16));
+    const type = formatGuid(entries.subarray(at, at + 16));
     const start = Number(entry.getBigUint64(32, true)) * SECTOR_BYTES;
     const end = Math.min(image.size, (Number(entry.getBigUint64(40, true)) + 1) * SECTOR_BYTES);
     if (start >= end) continue;

@@ -1,6 +1,5 @@
 import { asciiBytes } from 'tee-verify/bytes';
-import { crc32 } from 'tee-verify/measure';
-import { encodeGuid } from './guid.js';
+import { crc32, guidBytes } from 'tee-verify/measure';
 import { viewOf } from './read-at.js';
 
 /** Sizes of a GUID partition table with 128 entries (UEFI 2.10, 5.3), in bytes. */
@@ -79,8 +78,8 @@ function encodeEntries(partitions: readonly GptPartition[]): Uint8Array {
   const view = viewOf(bytes);
   for (const [i, partition] of partitions.entries()) {
     const at = i * GPT.entryBytes;
-    bytes.set(encodeGuid(partition.type), at);
-    bytes.set(encodeGuid(partition.uuid), at + 16);
+    bytes.set(guidBytes(partition.type), at);
+    bytes.set(guidBytes(partition.uuid), at + 16);
     const first = partition.offsetBytes / GPT.sectorBytes;
     const count = partition.sizeBytes / GPT.sectorBytes;
     view.setBigUint64(at + 32, BigInt(first), true);
@@ -107,7 +106,7 @@ function encodeHeader(
   view.setBigUint64(32, BigInt(sectors.other), true);
   view.setBigUint64(40, BigInt(GPT.headBytes / GPT.sectorBytes), true);
   view.setBigUint64(48, BigInt((sizeBytes - GPT.tailBytes) / GPT.sectorBytes - 1), true);
-  header.set(encodeGuid(diskUuid), 56);
+  header.set(guidBytes(diskUuid), 56);
   view.setBigUint64(72, BigInt(sectors.entries), true);
   view.setUint32(80, GPT.entries, true);
   view.setUint32(84, GPT.entryBytes, true);

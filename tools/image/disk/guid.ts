@@ -1,20 +1,5 @@
 import { createHash } from 'node:crypto';
 
-/** GPT writes the first three fields of a GUID little-endian (UEFI 2.10, appendix A). */
-const ORDER = [3, 2, 1, 0, 5, 4, 7, 6, 8, 9, 10, 11, 12, 13, 14, 15];
-
-/** The 16 bytes of a GUID as a partition table holds them. */
-export function encodeGuid(text: string): Uint8Array {
-  const plain = Buffer.from(text.replaceAll('-', ''), 'hex');
-  if (plain.length !== 16) throw new TypeError(`not a GUID: ${text}`);
-  return Uint8Array.from(ORDER, (index) => plain[index] as number);
-}
-
-/** The text of a GUID of a partition table, lower case. */
-export function decodeGuid(bytes: Uint8Array): string {
-  return guidOfHex(Buffer.from(ORDER.map((index) => bytes[index] as number)).toString('hex'));
-}
-
 /** 32 hex digits as the text of a GUID, in the same order. */
 export function guidOfHex(hex: string): string {
   return hex.replace(/^(.{8})(.{4})(.{4})(.{4})(.{12})$/, '$1-$2-$3-$4-$5');

@@ -1,8 +1,7 @@
 import { asciiBytes, equalBytes, isFilledWith } from 'tee-verify/bytes';
-import { type ByteSource, crc32, printable } from 'tee-verify/measure';
+import { type ByteSource, crc32, formatGuid, printable } from 'tee-verify/measure';
 import { ToolError } from '../../common/tool-error.js';
 import { GPT, type GptPartition, type GptTable, protectiveMbr } from './gpt.js';
-import { decodeGuid } from './guid.js';
 import { readAt, viewOf } from './read-at.js';
 
 /** All of them, used or not. */
@@ -82,7 +81,7 @@ function readHeader(sector: Uint8Array, own: number, other: number, entries: num
   const last = Math.max(own, other);
   const inside = firstUsable >= 34 && firstUsable <= lastUsable && lastUsable <= last - 33;
   must(inside, `${name}: usable space between the tables`, `${firstUsable} to ${lastUsable}`);
-  const diskUuid = decodeGuid(sector.subarray(56, 72));
+  const diskUuid = formatGuid(sector.subarray(56, 72));
   return { diskUuid, firstUsable, lastUsable, entriesCrc: view.getUint32(88, true) };
 }
 
@@ -103,8 +102,8 @@ function readEntries(bytes: Uint8Array, { firstUsable, lastUsable }: Header): Gp
     must(inside, `${name} in sectors ${firstUsable} to ${lastUsable}`, `${first} to ${last}`);
     partitions.push({
       label: readLabel(view, name),
-      type: decodeGuid(raw.subarray(0, 16)),
-      uuid: decodeGuid(raw.subarray(16, 32)),
+      type: formatGuid(raw.subarray(0, 16)),
+      uuid: formatGuid(raw.subarray(16, 32)),
       attributes: view.getBigUint64(48, true),
       offsetBytes: first * 512,
       sizeBytes: (last - first + 1) * 512,
