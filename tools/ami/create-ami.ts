@@ -14,6 +14,7 @@ import {
   waitForImage,
 } from './register-image.js';
 import { completeSnapshot, startSnapshot, type WaitOptions, waitForSnapshot } from './snapshot.js';
+import { lockState } from './state-lock.js';
 import { type AmiTag, awsTags } from './tags.js';
 import { uploadBlocks } from './upload-blocks.js';
 import type { UploadState } from './upload-state.js';
@@ -86,19 +87,23 @@ export async function createAmi(options: CreateAmiOptions): Promise<CreatedAmi> 
   const manifest =
     options.manifest === undefined ? undefined : await readManifest(options.manifest);
   const uefiData = checkUefiData(options.uefiData);
-  if (manifest?.imageDigest !== undefined)
-    await checkImageDigest(options.image, manifest.imageDigest, signal);
-
+  const checked =
+    manifest?.imageDigest === undefined
+      ? undefined
+      : await checkImageDigest(options.image, manifest.imageDigest, signal);
   const zeros = options.sendZeros === true ? 'all' : 'content';
   const blocks = await ImageBlocks.open(options.image, concurrency, zeros);
   let clients: AwsClients | undefined;
   let state: UploadState | undefined;
+  let unlock: (() => void) | undefined;
   try {
+    if (checked !== undefined) blocks.checkSame(checked);
     clients = await openAwsClients({ ...options, connections: concurrency });
     const { timeoutMs, pollMs } = options;
     const wait: WaitOptions = { signal, timeoutMs, pollMs, onRetry: () => progress.retry() };
     const tags = awsTags(options.name, manifest?.sha256, options.tags ?? []);
     const taken = await findImageByName(clients, options.name, wait);
+    unlock = lockState(options.stateFile);
     state = openUploadState({ resume: false, ...options, zeros, tags }, blocks, clients);
     if (taken !== undefined && !taken.snapshotIds.includes(state.snapshotId ?? 'none'))
       throw nameTaken(options.name, taken.imageId);
@@ -159,6 +164,7 @@ export async function createAmi(options: CreateAmiOptions): Promise<CreatedAmi> 
     throw await withWhatIsLeft(toToolError(error, 'making the AMI'), clients, state);
   } finally {
     state?.close();
+    unlock?.();
     clients?.close();
     await blocks.close();
   }

@@ -153,8 +153,13 @@ export class ImageBlocks {
     const now = await stat(this.path).catch((cause: unknown) => {
       throw unreadable(this.path, cause);
     });
-    const { size, mtimeMs } = this.identity;
-    if (now.size !== size || now.mtimeMs !== mtimeMs || now.ino !== this.#inode)
+    this.checkSame(now, now.ino);
+  }
+
+  /** Throws `ami.image-changed` unless what was seen of the file at another time is the same. */
+  checkSame({ size, mtimeMs }: ImageIdentity, inode: number = this.#inode): void {
+    const { identity } = this;
+    if (size !== identity.size || mtimeMs !== identity.mtimeMs || inode !== this.#inode)
       throw new ToolError('ami.image-changed', {
         actual: `${this.path} was written during the upload`,
       });

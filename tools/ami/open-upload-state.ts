@@ -3,6 +3,7 @@ import { ToolError } from '../common/tool-error.js';
 import type { AwsClients } from './aws-clients.js';
 import type { ZerosToSend } from './content-zeros.js';
 import type { ImageBlocks } from './image-blocks.js';
+import { MANIFEST_TAG } from './tags.js';
 import { UploadState } from './upload-state.js';
 import { removalOf } from './what-is-left.js';
 
@@ -48,6 +49,7 @@ export function openUploadState(
     checkPlace(earlier, region, endpoint);
     checkImage(earlier, blocks);
     checkZeros(earlier, zeros);
+    checkManifest(earlier, tags);
     return earlier;
   } catch (error) {
     earlier.close();
@@ -96,5 +98,18 @@ function checkZeros({ header, path }: UploadState, zeros: ZerosToSend): void {
       expected: `${show(header.zeros)}, as it began`,
       actual: `${show(zeros)}, in ${path}`,
       hint: 'Resume with the options that it began with.',
+    });
+}
+
+/** The snapshot is tagged with the manifest that it was begun with; the AMI must not name another. */
+function checkManifest({ header, path }: UploadState, tags: NewUpload['tags']): void {
+  const manifestOf = (from: NewUpload['tags']): string =>
+    from.find(({ Key }) => Key === MANIFEST_TAG)?.Value ?? 'none';
+  const [before, now] = [manifestOf(header.start.Tags), manifestOf(tags)];
+  if (before !== now)
+    throw new ToolError('ami.state-unusable', {
+      expected: `manifest ${before}, as the upload began`,
+      actual: `${now}, in ${path}`,
+      hint: 'Resume with the manifest that it began with.',
     });
 }

@@ -1,5 +1,7 @@
 import {
   closeSync,
+  constants,
+  fstatSync,
   fsyncSync,
   ftruncateSync,
   openSync,
@@ -9,7 +11,7 @@ import {
 } from 'node:fs';
 import { ToolError } from '../common/tool-error.js';
 import type { ZerosToSend } from './content-zeros.js';
-import type { ImageIdentity } from './image-blocks.js';
+import { BLOCK_BYTES, type ImageIdentity } from './image-blocks.js';
 
 /** What StartSnapshot was asked for; the same token must come with the same parameters. */
 export interface StartParameters {
@@ -94,19 +96,23 @@ export class UploadState {
   static open(path: string): UploadState | undefined {
     let file: number;
     try {
-      file = openSync(path, 'r+');
+      // Removing a link at the end would leave the file it leads to.
+      file = openSync(path, constants.O_RDWR | constants.O_NOFOLLOW | constants.O_NONBLOCK);
     } catch (cause) {
       if ((cause as NodeJS.ErrnoException).code === 'ENOENT') return undefined;
       throw unwritable(path, cause);
     }
     try {
+      if (!fstatSync(file).isFile()) throw unusable(path, 'a file', 'something else');
       const from = parseState(readLines(file), path);
       // A line that was cut when the process ended would spoil the next one.
       ftruncateSync(file, from.bytes);
-      closeSync(file);
-      return new UploadState(path, openSync(path, 'a'), from);
+      const append = constants.O_WRONLY | constants.O_APPEND | constants.O_NOFOLLOW;
+      return new UploadState(path, openSync(path, append), from);
     } catch (cause) {
       throw cause instanceof ToolError ? cause : unwritable(path, cause);
+    } finally {
+      closeSync(file);
     }
   }
 
@@ -135,7 +141,11 @@ export class UploadState {
   /** Everything is done: the file is not needed any more. */
   remove(): void {
     this.close();
-    unlinkSync(this.path);
+    try {
+      unlinkSync(this.path);
+    } catch (cause) {
+      if ((cause as NodeJS.ErrnoException).code !== 'ENOENT') throw unwritable(this.path, cause);
+    }
   }
 
   #append(line: string): void {
@@ -212,7 +222,7 @@ function parseState(lines: Iterable<string>, path: string): ParsedState {
     const block = BLOCK_LINE.exec(line);
     const snapshot = SNAPSHOT_LINE.exec(line);
     if (header === undefined) header = parseHeader(line, path);
-    else if (block !== null)
+    else if (block !== null && Number(block[1]) * BLOCK_BYTES < header.image.size)
       acknowledged.set(Number(block[1]), Buffer.from(block[2] as string, 'base64'));
     else if (snapshot !== null) snapshotId = snapshot[1];
     else if (line === 'complete') complete = true;
@@ -226,11 +236,14 @@ function parseState(lines: Iterable<string>, path: string): ParsedState {
 function parseHeader(line: string, path: string): UploadHeader {
   try {
     const header = JSON.parse(line) as UploadHeader;
+    const { format, image, zeros, region, endpoint, start } = header;
+    const isText = (value: unknown): boolean => typeof value === 'string';
     if (
-      header.format === 'tee-ami-upload/1' &&
-      typeof header.image.size === 'number' &&
-      typeof header.region === 'string' &&
-      typeof header.start.ClientToken === 'string'
+      format === 'tee-ami-upload/1' &&
+      [image.size, image.mtimeMs, start.VolumeSize, start.Timeout].every(Number.isFinite) &&
+      [region, endpoint ?? '', start.ClientToken, start.Description].every(isText) &&
+      (zeros === 'content' || zeros === 'all') &&
+      start.Tags.every(({ Key, Value }) => isText(Key) && isText(Value))
     )
       return header;
   } catch {
