@@ -34,6 +34,27 @@ describe('deleteAmi', () => {
     expect(await remove(imageId, true)).toEqual({ imageId, snapshotIds: [snapshotId] });
   });
 
+  it('leaves an AMI alone whose snapshot it did not make', async () => {
+    aws = await startLocalAws();
+    image(aws);
+    const { imageId, snapshotId } = await upload(aws);
+    aws.store.snapshots.get(snapshotId)?.tags.splice(0);
+    await expect(remove(imageId)).rejects.toMatchObject({
+      code: 'ami.not-ours',
+      actual: snapshotId,
+    });
+    expect([aws.ec2.images.size, aws.store.snapshots.size]).toEqual([1, 1]);
+    expect(await remove(imageId, true)).toEqual({ imageId, snapshotIds: [snapshotId] });
+  });
+
+  it('removes an AMI whose snapshot is gone already', async () => {
+    aws = await startLocalAws();
+    image(aws);
+    const { imageId, snapshotId } = await upload(aws);
+    aws.store.snapshots.delete(snapshotId);
+    expect(await remove(imageId)).toEqual({ imageId, snapshotIds: [] });
+  });
+
   it('goes on when an answer was lost, and names the snapshot that stays', async () => {
     aws = await startLocalAws(
       when(/Action=(DeregisterImage|DeleteSnapshot)/, (n) =>
@@ -48,7 +69,7 @@ describe('deleteAmi', () => {
     const { imageId, snapshotId } = await upload(aws);
     await expect(remove(imageId)).rejects.toMatchObject({
       code: 'ami.access-denied',
-      hint: expect.stringContaining(`tee-ami delete ${snapshotId}`),
+      hint: expect.stringContaining(`tee-ami delete ${snapshotId} --region eu-west-1`),
     });
     expect(await remove(snapshotId)).toEqual({ imageId: undefined, snapshotIds: [snapshotId] });
   });

@@ -11,6 +11,7 @@ import { type AwsClients, type AwsOptions, openAwsClients } from './aws-clients.
 import { awsErrorName, toToolError } from './aws-errors.js';
 import { snapshotsOf } from './register-image.js';
 import { isOurs } from './tags.js';
+import { removalOf } from './what-is-left.js';
 import { pause, withRetries } from './with-retries.js';
 
 /** What to remove, and from where. */
@@ -53,11 +54,16 @@ export async function deleteAmi(options: DeleteAmiOptions): Promise<DeletedResou
     }
     const image = await findImage(clients, id, signal);
     if (!force) checkOurs(id, image.Tags);
-    const snapshotIds = snapshotsOf(image);
+    const snapshotIds = await findSnapshots(clients, snapshotsOf(image), force, signal);
     await deregister(clients, id, signal);
     for (const [done, snapshotId] of snapshotIds.entries())
       await deleteSnapshot(clients, snapshotId, signal, IN_USE_ATTEMPTS).catch((error: unknown) => {
-        throw withLeftSnapshots(toToolError(error, 'removing'), id, snapshotIds.slice(done));
+        throw withLeftSnapshots(
+          toToolError(error, 'removing'),
+          id,
+          snapshotIds.slice(done),
+          clients,
+        );
       });
     return { imageId: id, snapshotIds };
   } finally {
@@ -98,6 +104,28 @@ async function findSnapshot(
     { doing: `looking for ${id}`, signal },
   );
   return Snapshots[0] ?? notFound(id);
+}
+
+/**
+ * Those snapshots of an AMI that are still there. An AMI can be made of others' snapshots, too: all
+ * are looked at before anything is removed.
+ */
+async function findSnapshots(
+  clients: AwsClients,
+  ids: readonly string[],
+  force: boolean,
+  signal: AbortSignal,
+): Promise<string[]> {
+  const found: string[] = [];
+  for (const id of ids)
+    try {
+      const { Tags } = await findSnapshot(clients, id, signal);
+      if (!force) checkOurs(id, Tags);
+      found.push(id);
+    } catch (error) {
+      if (!(error instanceof ToolError) || error.code !== 'ami.not-found') throw error;
+    }
+  return found;
 }
 
 async function deregister({ ec2 }: AwsClients, id: string, signal: AbortSignal): Promise<void> {
@@ -159,11 +187,16 @@ function notFound(id: string): never {
   throw new ToolError('ami.not-found', { actual: id });
 }
 
-function withLeftSnapshots(error: ToolError, imageId: string, left: readonly string[]): ToolError {
+function withLeftSnapshots(
+  error: ToolError,
+  imageId: string,
+  left: readonly string[],
+  clients: AwsClients,
+): ToolError {
   return new ToolError(error.code, {
     ...(error.expected !== undefined && { expected: error.expected }),
     ...(error.actual !== undefined && { actual: error.actual }),
-    hint: `${imageId} is removed, but ${left.join(', ')} stays: tee-ami delete ${left.join(' ')} removes it.`,
+    hint: `${imageId} is removed, but ${left.join(', ')} stays: ${removalOf(left.join(' '), clients)} removes it.`,
     cause: error.cause ?? error,
   });
 }
