@@ -116,6 +116,26 @@ describe('createAmi refuses', () => {
     expect(existsSync(join(aws.folder, 'state'))).toBe(false);
   });
 
+  it.each<[string, object]>([
+    ['a short name', { name: 'ab' }],
+    ['a name with a wildcard', { name: 'payments*' }],
+    ['a name with a line in it', { name: 'pay\nments' }],
+    ['a tag of AWS', { tags: [{ key: 'aws:x', value: '1' }] }],
+    ['a tag of ours', { tags: [{ key: 'tee-verify:manifest-sha256', value: '1' }] }],
+    ['a tag twice', { tags: [1, 2].map(() => ({ key: 'a', value: '1' })) }],
+    ['a long tag', { tags: [{ key: 'a', value: 'b'.repeat(257) }] }],
+    ['a tag with a line in it', { tags: [{ key: 'a', value: 'b\nc' }] }],
+    [
+      'too many tags',
+      { tags: Array.from({ length: 48 }, (_, i) => ({ key: `k${i}`, value: '' })) },
+    ],
+  ])('%s, before anything is asked of AWS', async (_, options) => {
+    aws = await startLocalAws();
+    image(aws);
+    await expect(upload(aws, options)).rejects.toMatchObject({ code: 'usage.option-invalid' });
+    expect(aws.server.requests).toEqual([]);
+  });
+
   it('what is no disk image', async () => {
     aws = await startLocalAws();
     const path = join(aws.folder, 'image.raw');

@@ -15,7 +15,7 @@ import {
 } from './register-image.js';
 import { completeSnapshot, startSnapshot, type WaitOptions, waitForSnapshot } from './snapshot.js';
 import { lockState } from './state-lock.js';
-import { type AmiTag, awsTags } from './tags.js';
+import { type AmiTag, awsTags, nameFault, tagFault } from './tags.js';
 import { uploadBlocks } from './upload-blocks.js';
 import type { UploadState } from './upload-state.js';
 import { withWhatIsLeft } from './what-is-left.js';
@@ -79,11 +79,14 @@ const DEFAULT_CONCURRENCY = 64;
 
 /**
  * Uploads a raw disk image as EBS snapshot and registers it as attestable AMI. Throws `ami.*`,
- * `uefi-data.*`, `manifest.*`, `file.*`; the hint says what is left in the account.
+ * `uefi-data.*`, `manifest.*`, `file.*`, `usage.option-invalid`; the hint says what is left in the account.
  */
 export async function createAmi(options: CreateAmiOptions): Promise<CreatedAmi> {
   const { concurrency = DEFAULT_CONCURRENCY, signal = new AbortController().signal } = options;
   const progress = new ProgressReport(options.onProgress);
+  // AWS would say so only after the upload.
+  const fault = nameFault(options.name) ?? tagFault(options.tags ?? []);
+  if (fault !== undefined) throw new ToolError('usage.option-invalid', { hint: fault });
   const manifest =
     options.manifest === undefined ? undefined : await readManifest(options.manifest);
   const uefiData = checkUefiData(options.uefiData);

@@ -6,7 +6,7 @@ import { readSmallFile } from '../common/file-source.js';
 import { ToolError } from '../common/tool-error.js';
 import type { CreatedAmi } from './create-ami.js';
 import type { AmiArchitecture } from './register-image.js';
-import { type AmiTag, CREATED_BY_TAG } from './tags.js';
+import { type AmiTag, nameFault, tagFault } from './tags.js';
 import { UploadBar } from './upload-bar.js';
 
 interface CreateFlags {
@@ -28,7 +28,6 @@ interface CreateFlags {
 /** More than RegisterImage takes. */
 const MAX_UEFI_DATA_BYTES = 128 * 1024;
 const MAX_CONCURRENCY = 128;
-const NAME = /^[A-Za-z0-9()[\] ./\-'@_]{3,128}$/;
 
 /** `tee-ami create`: uploads an image and registers it. */
 export function createCommand(): Command {
@@ -137,7 +136,7 @@ function toText(made: CreatedAmi): string {
 
 function defaultName(image: string): string {
   const name = basename(image, extname(image));
-  if (NAME.test(name)) return name;
+  if (nameFault(name) === undefined) return name;
   throw new ToolError('usage.option-invalid', {
     expected: '--name',
     actual: `a file name that cannot name an AMI: ${JSON.stringify(name)}`,
@@ -156,22 +155,18 @@ function defaultStateFile(image: string): string {
 }
 
 function parseName(text: string): string {
-  if (NAME.test(text)) return text;
-  throw new InvalidArgumentError("Expected 3 to 128 of A-Z a-z 0-9 ( ) [ ] space . / - ' @ _.");
+  const fault = nameFault(text);
+  if (fault !== undefined) throw new InvalidArgumentError(fault);
+  return text;
 }
 
 function addTag(text: string, before: readonly AmiTag[]): readonly AmiTag[] {
   const at = text.indexOf('=');
   const [key, value] = [text.slice(0, Math.max(0, at)), text.slice(at + 1)];
-  if (key === '' || key.length > 128 || value.length > 256)
-    throw new InvalidArgumentError('Expected key=value, at most 128 and 256 characters.');
-  if (/^(aws|tee-verify):/i.test(key))
-    throw new InvalidArgumentError(
-      `Keys that begin with aws: or ${CREATED_BY_TAG.split(':')[0]}: are taken.`,
-    );
-  if (before.some((tag) => tag.key === key))
-    throw new InvalidArgumentError(`The tag ${key} stands there twice.`);
-  return [...before, { key, value }];
+  const tags = [...before, { key, value }];
+  const fault = tagFault(tags);
+  if (fault !== undefined) throw new InvalidArgumentError(fault);
+  return tags;
 }
 
 /** An http or https address of the command line. */
