@@ -1,5 +1,5 @@
-import { mkdir, rm, stat, writeFile } from 'node:fs/promises';
-import { join } from 'node:path';
+import { mkdir, realpath, rm, stat, writeFile } from 'node:fs/promises';
+import { basename, dirname, join, resolve, sep } from 'node:path';
 import type { StubProfileName } from 'tee-verify/measure';
 import { readInput } from '../../common/command-line.js';
 import { ToolError } from '../../common/tool-error.js';
@@ -82,6 +82,7 @@ export async function buildImage(options: BuildOptions): Promise<BuildResult> {
   const { espBytes = usualEspBytes } = options;
   requireTools(TOOLS);
   checkNames(options);
+  await checkOutside(options);
   checkSize(espBytes);
   withRootHash(options.commandLine, mount, '0'.repeat(64));
   const stub = await readStub(options.stub, architecture);
@@ -140,18 +141,34 @@ export function isOwnFile(name: string): boolean {
 
 async function readRoot({ root, keepModes = false }: BuildOptions, work: string): Promise<Root> {
   const stats = root === '-' ? undefined : await stat(root).catch(() => undefined);
-  if (stats?.isDirectory()) return { folder: root, entries: readRootFolder(root, keepModes) };
+  // Absolute: no program may take its name for an option.
+  if (stats?.isDirectory())
+    return { folder: resolve(root), entries: readRootFolder(root, keepModes) };
   return { folder: work, entries: await unpackTar(root, work) };
 }
 
-function checkNames({ name, version, kernel, initrds, root, osRelease }: BuildOptions): void {
+/** An output in the tree would stand in the image, and an older one in the next. */
+async function checkOutside({ root, out }: BuildOptions): Promise<void> {
+  const tree = root === '-' ? undefined : await realpath(root).catch(() => undefined);
+  const parent = await realpath(dirname(resolve(out))).catch(() => undefined);
+  if (tree === undefined || parent === undefined) return; // who reads or writes there says so
+  const place = join(parent, basename(resolve(out)));
+  if (`${place}${sep}`.startsWith(tree.endsWith(sep) ? tree : `${tree}${sep}`))
+    throw new ToolError('usage.option-conflict', {
+      expected: '--out outside of --root',
+      actual: `${place} in ${tree}`,
+    });
+}
+
+function checkNames(options: BuildOptions): void {
+  const { name, version, kernel, initrds, root, osRelease, stub } = options;
   for (const [option, value] of Object.entries({ name, version }))
     if (!NAME.test(value))
       throw new ToolError('usage.option-invalid', {
         expected: `--${option} of letters, digits, dots, plus and minus, at most 64`,
         actual: JSON.stringify(value),
       });
-  if ([kernel, root, osRelease, ...initrds].filter((path) => path === '-').length > 1)
+  if ([kernel, root, osRelease, stub, ...initrds].filter((path) => path === '-').length > 1)
     throw new ToolError('usage.option-conflict', { actual: 'standard input twice' });
   if (initrds.length === 0)
     throw new ToolError('usage.option-invalid', { expected: 'an initrd', actual: 'none' });

@@ -401,6 +401,42 @@ describe('a build that fails', () => {
     const run = tool([...inputs(), '--out', at('foreign')]);
     expect(run.stderr).toMatch(/^tee-image: output\.not-replaceable: .*notes\.txt/);
     expect(readFileSync(at('foreign/notes.txt'), 'utf8')).toBe('mine');
+    // Images that somebody collected, or folders with the names of files, are no output either.
+    mkdirSync(at('images'));
+    writeFileSync(at('images/payments_6.raw'), 'mine');
+    const [one, two] = ['payments_6.raw without', '2 images'].map((actual, i) => {
+      if (i === 1) {
+        writeFileSync(at('images/payments_7.raw'), 'mine');
+        writeFileSync(at('images/partitions.json'), '{}');
+      }
+      return [tool([...inputs(), '--out', at('images')]).stderr, actual];
+    });
+    for (const [said, actual] of [one ?? [], two ?? []]) {
+      expect(said).toMatch(/^tee-image: output\.not-replaceable: /);
+      expect(said).toContain(actual);
+    }
+    expect(readdirSync(at('images'))).toHaveLength(3);
+    mkdirSync(at('folders/unsigned.efi'), { recursive: true });
+    expect(tool([...inputs(), '--out', at('folders')]).stderr).toMatch(/not-replaceable/);
+  });
+
+  it('says of a name that mkfs.erofs cannot store which one it is', () => {
+    mkdirSync(at('long'));
+    writeFileSync(at('long', 'n'.repeat(255)), '');
+    const run = tool([...inputs(at('long')), '--out', at('long-out')]);
+    // Newer ones can.
+    if (run.status !== 0)
+      expect(run.stderr).toMatch(/^tee-image: host\.tool-failed: .*254 bytes.*\/n{255}/);
+  });
+
+  it('makes no output inside of the tree', () => {
+    symlinkSync(at('tree'), at('link'));
+    for (const place of [at('tree'), at('tree/out'), at('tree/usr/out'), at('link/out')]) {
+      const run = tool([...inputs(), '--out', place]);
+      expect(run.stderr).toMatch(/^tee-image: usage\.option-conflict: [^\n]+\n$/);
+      expect(run.status).toBe(2);
+    }
+    expect(readdirSync(at('tree')).sort()).toEqual(['etc', 'usr', 'var']);
   });
 
   it('leaves it when it is interrupted', () => {

@@ -20,7 +20,12 @@ export class RawWriter {
   static async create(path: string, sizeBytes: number): Promise<RawWriter> {
     return writing(path, async () => {
       const file = await open(path, 'wx', 0o644);
-      await file.truncate(sizeBytes);
+      try {
+        await file.truncate(sizeBytes);
+      } catch (error) {
+        await file.close();
+        throw error;
+      }
       return new RawWriter(path, file);
     });
   }
