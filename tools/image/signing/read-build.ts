@@ -8,12 +8,12 @@ import {
   withFiles,
 } from '../../common/file-source.js';
 import { ToolError } from '../../common/tool-error.js';
+import { describeRaw } from '../describe/describe-raw.js';
+import { openRaw } from '../describe/open-raw.js';
 import {
   type PartitionDescription,
   parsePartitionDescription,
 } from '../disk/partition-description.js';
-import { readEsp } from '../disk/read-esp.js';
-import { readRawImage } from '../disk/read-raw-image.js';
 import { verifyImage } from '../verify/verify-image.js';
 
 /** The UKI as a build leaves it. */
@@ -68,23 +68,23 @@ export async function readBuild(
 async function checkEsp(
   image: ByteSource,
   program: ByteSource,
-  { partitions, espVolumeId }: PartitionDescription,
+  described: PartitionDescription,
 ): Promise<void> {
-  const { esp } = await readRawImage(image);
-  const [{ offsetBytes, sizeBytes }] = partitions;
-  if (esp.offsetBytes !== offsetBytes || esp.sizeBytes !== sizeBytes)
-    invalid(
-      `a system partition of ${sizeBytes} bytes at ${offsetBytes}`,
-      `one of ${esp.sizeBytes} bytes at ${esp.offsetBytes}`,
-    );
-  const { files, volumeId } = await readEsp(esp.source, 0, esp.sizeBytes);
-  if (volumeId !== espVolumeId)
-    invalid(`a system partition with the volume id ${espVolumeId}`, volumeId);
-  const [file] = files;
+  const opened = await openRaw(image);
+  const actual = await describeRaw(described.image, opened);
+  const wrong = Object.keys(described).find(
+    (key) =>
+      shown(described, key as keyof PartitionDescription) !==
+      shown(actual, key as keyof PartitionDescription),
+  );
+  if (wrong !== undefined) invalid(`the ${wrong} of the image in partitions.json`, 'other');
   const isSame =
-    file?.source.size === program.size && (await hash(file.source)) === (await hash(program));
+    opened.uki.size === program.size && (await hash(opened.uki)) === (await hash(program));
   if (!isSame) invalid(`${UNSIGNED} in the system partition`, 'another program');
 }
+
+const shown = (description: PartitionDescription, key: keyof PartitionDescription): string =>
+  JSON.stringify(description[key]);
 
 async function readText(path: string): Promise<string> {
   return new TextDecoder().decode(await readSmallFile(path, MAX_TEXT_BYTES));

@@ -50,7 +50,7 @@ async function withNamelessFile<T>(
   use: (descriptor: number) => Promise<T>,
 ): Promise<T> {
   const place = existsSync(MEMORY) ? MEMORY : tmpdir();
-  const folder = await writing(place, () => mkdtemp(join(place, 'tee-image-')));
+  const folder = await writing(place, () => mkdtemp(join(place, 'tee-image-key-')));
   let file: FileHandle | undefined;
   try {
     file = await writing(folder, () => openNameless(join(folder, 'key')));

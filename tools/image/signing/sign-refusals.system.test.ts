@@ -104,16 +104,24 @@ describe.skipIf(!canSign())('signing refuses', () => {
     raw.writeUInt8(0, inRoot);
     writeFileSync(join(copy, 'payments_1.raw'), raw);
     await expectRefused({ build: copy }, 'secure-boot.image-invalid');
-    copyOfBuild();
     const text = readFileSync(join(copy, 'partitions.json'), 'utf8');
-    writeFileSync(
-      join(copy, 'partitions.json'),
-      text.replace(
-        /"espVolumeId": "./,
-        (match) => `${match.slice(0, -1)}${match.endsWith('0') ? 1 : 0}`,
+    for (const [field, change] of [
+      ...['espVolumeId', 'rootHash', 'diskUuid', 'uuid'].map(
+        (name) =>
+          [new RegExp(`"${name}": "(.)`), (digit: string) => (digit === '0' ? '1' : '0')] as const,
       ),
-    );
-    await expectRefused({ build: copy }, 'secure-boot.image-invalid');
+      [/"dataBytes": (\d+)/, (bytes: string) => `${Number(bytes) + 4096}`],
+      [/"sizeBytes": (\d+)/, (bytes: string) => `${Number(bytes) + 1024 * 1024}`],
+    ] as const) {
+      copyOfBuild();
+      const changed = text.replace(
+        field,
+        (match, value: string) => match.slice(0, -value.length) + change(value),
+      );
+      expect(changed).not.toBe(text);
+      writeFileSync(join(copy, 'partitions.json'), changed);
+      await expectRefused({ build: copy }, 'secure-boot.image-invalid');
+    }
     copyOfBuild();
     writeFileSync(join(copy, 'partitions.json'), '{}');
     await expectRefused({ build: copy }, 'partitions.malformed');
