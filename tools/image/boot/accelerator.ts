@@ -2,6 +2,7 @@ import { spawn } from 'node:child_process';
 import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { writing } from '../build/output-folder.js';
 
 /** How QEMU runs the guest's code. */
 export type Accelerator = 'kvm' | 'tcg';
@@ -26,11 +27,11 @@ export async function chooseAccelerator(qemu: string): Promise<Accelerator> {
  * open, and guests still do not run: on nested machines QEMU fails when it sets up the processor.
  */
 export async function runsGuests(qemu: string, accelerator: Accelerator): Promise<boolean> {
-  const folder = await mkdtemp(join(tmpdir(), 'tee-image-probe-'));
+  const folder = await writing(tmpdir(), () => mkdtemp(join(tmpdir(), 'tee-image-probe-')));
   try {
     const rom = new Uint8Array(ROM_BYTES).fill(0xf4);
     rom.set(RESET_VECTOR, ROM_BYTES - 16);
-    await writeFile(join(folder, 'probe.rom'), rom);
+    await writing(folder, () => writeFile(join(folder, 'probe.rom'), rom));
     return (await runProbe(qemu, accelerator, join(folder, 'probe.rom'))) === EXPECTED_STATUS;
   } finally {
     await rm(folder, { recursive: true, force: true });

@@ -52,14 +52,16 @@ describe.skipIf(!have || !built)('tee-image boot', () => {
   /** Neither processes nor files of ours. */
   function expectNothingLeft(): void {
     expect(readdirSync(temporary)).toEqual([]);
-    const running = readdirSync('/proc').filter((name) => {
+    expect(runningHere()).toEqual([]);
+  }
+  function runningHere(): string[] {
+    return readdirSync('/proc').filter((name) => {
       try {
         return readFileSync(`/proc/${name}/cmdline`, 'utf8').includes(temporary);
       } catch {
         return false; // no process, or one that just ended
       }
     });
-    expect(running).toEqual([]);
   }
 
   it.each(['SIGINT', 'SIGTERM'] as const)('ends everything at %s', async (signal) => {
@@ -71,6 +73,17 @@ describe.skipIf(!have || !built)('tee-image boot', () => {
     child.kill(signal);
     expect(await ended).toBe(130);
     expectNothingLeft();
+  });
+
+  it('leaves no guest running when it is killed', async () => {
+    const child = start();
+    await new Promise((resolve) => child.stderr?.once('data', resolve));
+    expect(runningHere().length).toBeGreaterThanOrEqual(2);
+    const ended = new Promise((resolve) => child.once('exit', resolve));
+    child.kill('SIGKILL');
+    await ended;
+    await expect.poll(runningHere, { timeout: 5000 }).toEqual([]);
+    rmSync(temporary, { recursive: true });
   });
 
   it('says that the text did not come in time', () => {
@@ -92,6 +105,14 @@ describe.skipIf(!have || !built)('tee-image boot', () => {
     expect(stdout).toContain('The guest is NOT what the manifest says');
     expect(stderr).toMatch(/boot\.pcrs-differ: [^\n]*none did/);
     expect(status).toBe(1);
+  });
+
+  it('says in one line that there is no place for temporary files', () => {
+    const all = [COMMAND, 'boot', disk, '--timeout', '1'];
+    const options = { encoding: 'utf8', env: { ...env, TMPDIR: '/nowhere' } } as const;
+    const { status, stderr } = spawnSync(process.execPath, all, options);
+    expect(stderr).toMatch(/^tee-image: file\.unwritable: [^\n]*\/nowhere[^\n]*\n$/);
+    expect(status).toBe(2);
   });
 
   it('cannot start what QEMU refuses', () => {

@@ -6,7 +6,9 @@ import { join, resolve } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { ToolError } from '../../common/tool-error.js';
 import { requireTools } from '../build/host-tools.js';
+import { writing } from '../build/output-folder.js';
 import { type Accelerator, chooseAccelerator, PROCESSORS } from './accelerator.js';
+import { boundToParent } from './bound-to-parent.js';
 import type { Firmware } from './firmware.js';
 import type { PcrReplay } from './pcr-replay.js';
 import { type SoftwareTpm, startSoftwareTpm } from './software-tpm.js';
@@ -52,7 +54,7 @@ export async function startMachine(
 ): Promise<Machine> {
   const { 'qemu-system-x86_64': qemu } = requireTools(['qemu-system-x86_64', 'swtpm']);
   const accelerator = options.accelerator ?? (await chooseAccelerator(qemu));
-  const folder = await mkdtemp(join(tmpdir(), 'tee-image-boot-'));
+  const folder = await writing(tmpdir(), () => mkdtemp(join(tmpdir(), 'tee-image-boot-')));
   const children: ChildProcess[] = [];
   // Also when the process ends by process.exit.
   const cleanUp = (): void => {
@@ -70,8 +72,10 @@ export async function startMachine(
     const tpm = await startSoftwareTpm(folder);
     children.push(tpm.process);
     const variables = join(folder, 'variables.fd');
-    await writeFile(variables, options.firmware.variables, { mode: 0o600 });
-    const child = spawn(qemu, qemuArguments(options, accelerator, variables, tpm), {
+    const { variables: bytes } = options.firmware;
+    await writing(variables, () => writeFile(variables, bytes, { mode: 0o600 }));
+    const args = qemuArguments(options, accelerator, variables, tpm);
+    const child = spawn(...boundToParent(qemu, args), {
       stdio: [options.interactive === true ? 'inherit' : 'ignore', 'pipe', 'pipe'],
       env: { ...process.env, TMPDIR: folder },
     });

@@ -4,6 +4,7 @@ import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { ToolError } from '../../common/tool-error.js';
 import { requireTools } from '../build/host-tools.js';
+import { boundToParent } from './bound-to-parent.js';
 import { PcrReplay } from './pcr-replay.js';
 import { TpmLogReader } from './tpm-log.js';
 
@@ -30,11 +31,10 @@ export async function startSoftwareTpm(folder: string): Promise<SoftwareTpm> {
   const log = join(folder, 'tpm.log');
   await mkdir(state, { mode: 0o700 });
   const child = spawn(
-    swtpm,
-    [
+    ...boundToParent(swtpm, [
       ...['socket', '--tpm2', '--tpmstate', `dir=${state}`],
       ...['--ctrl', `type=unixio,path=${socket}`, '--log', `file=${log},level=4`],
-    ],
+    ]),
     { stdio: ['ignore', 'ignore', 'pipe'] },
   );
   let said = '';

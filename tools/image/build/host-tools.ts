@@ -175,7 +175,8 @@ function searchPath(): string[] {
   return [...own, ...MORE_FOLDERS];
 }
 
-function findTool(name: string): string | undefined {
+/** The path of a program in PATH, or where Debian keeps file system tools. */
+export function findTool(name: string): string | undefined {
   for (const folder of searchPath()) {
     const path = join(folder, name);
     try {
