@@ -119,10 +119,7 @@ describe('auditImage', () => {
     [
       'a login prompt of the getty generator',
       SERIAL,
-      [
-        `console-login medium ${UNITS}/serial-getty@.service`,
-        `console-login high ${UNITS}/serial-getty@.service`,
-      ],
+      [`console-login high ${UNITS}/serial-getty@.service`],
     ],
     [
       'an instance of a template',

@@ -45,6 +45,7 @@ function initOf({ tree, commandLine = '' }: AuditSubject): string | undefined {
 function hasUnits(tree: FileTree): boolean {
   return (
     tree.glob('/usr/lib/systemd/system/*').length > 0 ||
+    tree.glob('/lib/systemd/system/*').length > 0 ||
     tree.glob('/etc/systemd/system/*').length > 0
   );
 }

@@ -16,7 +16,6 @@ const ROOTS = [
 const ASKING = ['emergency.service', 'rescue.service'];
 const GETTY_GENERATOR = 'systemd/system-generators/systemd-getty-generator';
 const GENERATOR_FOLDERS = ['/usr/local/lib', '/usr/lib', '/lib'];
-const AUTOLOGIN = /getty\b.*\s(--autologin|-a|--skip-login|-n)(\s|=|$)|\blogin\s+(-\S*f|-p\s+-f)\b/;
 
 const EXEC_KEYS = [
   ...['ExecCondition', 'ExecStartPre', 'ExecStart', 'ExecStartPost', 'ExecReload'],
@@ -37,10 +36,15 @@ export async function checkUnits(
   const started = await graph.started([...ROOTS, ...chosen]);
   const password = await rootPassword(subject.tree, etc);
   const isRootLocked = password === undefined || isLocked(password);
+  const prompts = consoles(subject, graph, words, etc);
+  const named = await namedUnits(subject, graph, started, isRootLocked);
   return [
-    ...(await namedUnits(subject, graph, started, isRootLocked)),
+    // What the generator starts is not one that nothing starts.
+    ...named.filter(
+      ({ where, severity }) => severity === 'high' || !prompts.some((one) => one.where === where),
+    ),
     ...(await firstBoot(graph, started, words, password)),
-    ...consoles(subject, graph, words, etc),
+    ...prompts,
     ...(await commandsOfUnits(subject, graph, started)),
   ];
 }
@@ -148,7 +152,7 @@ async function commandsOfUnits(
     const unit = await graph.read(name);
     if (unit === undefined || found.some(({ where }) => where === unit.path)) continue;
     const commands = EXEC_KEYS.flatMap((key) => unit.settings.get(`Service.${key}`) ?? []);
-    const login = commands.find((command) => AUTOLOGIN.test(command));
+    const login = commands.find(isAutologin);
     if (login !== undefined)
       found.push(finding('autologin', unit.path, `${name} runs ${printable(login, 200)}`));
     const input = unit.settings.get('Service.StandardInput')?.at(-1) ?? '';
@@ -166,6 +170,17 @@ async function commandsOfUnits(
     }
   }
   return found;
+}
+
+/** In steps that each take as long as the command: images may hold very long ones. */
+function isAutologin(command: string): boolean {
+  if (/\blogin\s+(-p\s+)?-\S*f/.test(command)) return true;
+  const words = command.split(/\s+/);
+  const getty = words.findIndex((word) => /getty\b/.test(word));
+  return (
+    getty >= 0 &&
+    words.slice(getty + 1).some((word) => /^(--autologin|--skip-login|-a|-n)(=|$)/.test(word))
+  );
 }
 
 function inputOf(standardInput: string): CommandInput {

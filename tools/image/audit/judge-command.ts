@@ -54,7 +54,9 @@ const RUNS_SHELL =
   /^(-\w*[ec]|--(sh-)?exec|--exec=.*|--sh-exec=.*)$|^(EXEC|SYSTEM|SHELL):|,?(EXEC|SYSTEM):/i;
 const CONSOLE = /^\d*<>?\/dev\/(tty|console|hvc|pts|vc)/;
 const MAX_SCRIPT_BYTES = 256 * 1024;
-const MAX_DEPTH = 3;
+
+/** What is known of scripts: each is read once, also when scripts start each other in a circle. */
+const JUDGED = new WeakMap<FileTree, Map<string, Judgement | undefined>>();
 
 /**
  * Looks for programs of the policy, login prompts, and shells that somebody outside reaches, in a
@@ -64,35 +66,39 @@ export async function judgeCommand(
   tree: FileTree,
   text: string,
   input?: CommandInput,
-  depth = 0,
 ): Promise<Judgement | undefined> {
   const rule = ruleOfCommand(tree, text, input);
   if (rule !== undefined) return { rule, command: printable(text.trim(), 200) };
-  if (depth >= MAX_DEPTH) return undefined;
-  for (const path of simpleCommands(text).flatMap(leadingWords))
-    if (path.startsWith('/')) {
-      const found = await judgeScript(tree, path, input, depth + 1);
-      if (found !== undefined) return found;
-    }
+  for (const path of new Set(simpleCommands(text).flatMap(leadingWords))) {
+    // What a command starts is a script only when it says so.
+    const found = path.startsWith('/') ? await judgeScript(tree, path, input, '#!') : undefined;
+    if (found !== undefined) return found;
+  }
   return undefined;
 }
 
-/** The same for each line of a script; undefined when the file is none. */
+/** The same for each line of a script; undefined when there is none that begins like this. */
 export async function judgeScript(
   tree: FileTree,
   path: string,
   input?: CommandInput,
-  depth = 0,
+  start = '',
 ): Promise<Judgement | undefined> {
   const file = tree.resolve(path);
   if (file?.kind !== 'file' || file.sizeBytes > MAX_SCRIPT_BYTES) return undefined;
+  const known = JUDGED.get(tree) ?? new Map<string, Judgement | undefined>();
+  JUDGED.set(tree, known);
+  const key = `${input}\0${start}\0${file.path}`;
+  if (known.has(key)) return known.get(key);
+  known.set(key, undefined);
   const text = (await tree.text(path)) ?? '';
-  // What a unit or script starts by this path is a script only when it says so.
-  if (depth > 0 && !text.startsWith('#!')) return undefined;
+  if (!text.startsWith(start)) return undefined;
   for (const line of text.replace(/\\\r?\n/g, ' ').split('\n')) {
     if (/^\s*(#|$)/.test(line)) continue;
-    const found = await judgeCommand(tree, commandOf(line), input, depth);
-    if (found !== undefined) return found;
+    const found = await judgeCommand(tree, commandOf(line), input);
+    if (found === undefined) continue;
+    known.set(key, found);
+    return found;
   }
   return undefined;
 }
@@ -109,7 +115,7 @@ function ruleOfCommand(tree: FileTree, text: string, input: CommandInput): strin
   if (/\/dev\/(tcp|udp)\//.test(text)) return 'remote-shell';
   for (const words of simpleCommands(text)) {
     const lead = leadingWords(words);
-    for (const word of lead) {
+    for (const word of new Set(lead)) {
       const target = word.startsWith('/') ? tree.where(word) : undefined;
       const names = [word, target ?? word].map((path) => posix.basename(path));
       const rule = names.map((name) => PROGRAMS.get(name)).find((id) => id !== undefined);

@@ -221,6 +221,26 @@ describe('auditImage', () => {
     expect(await found(files)).toEqual([]);
   });
 
+  it.each([
+    ['getty', 'getty '.repeat(150_000)],
+    ['login', 'login -'.repeat(150_000)],
+    ['shells', '/bin/sh -c '.repeat(90_000)],
+    ['redirections', '<'.repeat(900_000)],
+    ['white space', `x${' '.repeat(900_000)}y`],
+  ])('reads a long command of %s in time', async (_name, command) => {
+    expect(Array.isArray(await found(starts(command)))).toBe(true);
+  });
+
+  it('reads each script once, also when they start each other', async () => {
+    const all = Array.from({ length: 40 }, (_, i) => `/opt/s${i}`);
+    const scripts = all.map((path) => [path, script(all.join('\n'))] as const);
+    const files = { ...Object.fromEntries(scripts), ...starts('/opt/s0') };
+    expect(await found(files)).toEqual([]);
+    expect(await found({ ...files, '/opt/s39': script('/opt/s0\n/x/sshd') })).toEqual([
+      `ssh-server high ${APP}`,
+    ]);
+  });
+
   it('counts the last word about login prompts', async () => {
     const files = {
       [`${UNITS}/serial-getty@.service`]: 'x',
