@@ -8,6 +8,7 @@ import { ToolError } from '../common/tool-error.js';
 import { attestWithNitroTpm } from './attest-with-nitrotpm.js';
 import type { AttestedCallOptions } from './attested-calls.js';
 import type { Attester } from './create-recipient.js';
+import { limitAnswers } from './limit-answers.js';
 
 /** What every command that calls the key service takes. */
 export interface AttestedCallFlags {
@@ -26,7 +27,12 @@ export function withCallOptions(command: Command): Command {
     )
     .option('--region <name>', "the key's region (default: of the ARN, else of the environment)")
     .option('--endpoint <url>', 'another address of the key service, e.g. a VPC endpoint')
-    .option('--timeout <seconds>', 'how long the key service may take', parseSeconds, 30);
+    .option(
+      '--timeout <seconds>',
+      'how long the key service may take, with what is tried again',
+      parseSeconds,
+      30,
+    );
 }
 
 /** Bash's rules for what is an option's number: whole, and not nothing. */
@@ -51,10 +57,12 @@ export async function runAttestedCall<T>(
   const progress = new ProgressLine();
   const controller = new AbortController();
   const stopListening = onInterrupt(() => controller.abort(), endNow);
-  const { signal } = controller;
+  // The SDK's own limits end when an answer has begun.
+  const late = new AbortController();
+  let timer: NodeJS.Timeout | undefined;
   const attest = attestWithNitroTpm({
     tpm: flags.tpm,
-    signal,
+    signal: controller.signal,
     onProgress: (doing) => progress.show(doing),
   });
   let document: Uint8Array | undefined;
@@ -65,17 +73,25 @@ export async function runAttestedCall<T>(
       async (publicKey) => {
         document = await attest(publicKey);
         progress.show('asking the key service');
+        timer = setTimeout(() => late.abort(), flags.timeout * 1000);
         return document;
       },
-      { signal },
+      { signal: AbortSignal.any([controller.signal, late.signal]) },
     );
   } catch (error) {
     progress.clear();
+    if (late.signal.aborted)
+      throw new ToolError('kms.unreachable', {
+        expected: `an answer within ${flags.timeout} s`,
+        actual: 'none',
+        cause: error,
+      });
     if (!(error instanceof ToolError && error.code === 'kms.access-denied')) throw error;
     process.exitCode = reportError('tee-kms', error);
     process.stderr.write(describeMachine(document));
     return undefined;
   } finally {
+    clearTimeout(timer);
     progress.clear();
     stopListening();
     client.destroy();
@@ -93,7 +109,7 @@ async function openClient(
       actual: JSON.stringify(endpoint.slice(0, 80)),
     });
   const { KMSClient: Client } = await import('@aws-sdk/client-kms');
-  return new Client({
+  const client = new Client({
     ...(usedRegion !== undefined && { region: usedRegion }),
     ...(endpoint !== undefined && { endpoint }),
     maxAttempts: 3,
@@ -103,6 +119,8 @@ async function openClient(
       throwOnRequestTimeout: true,
     },
   });
+  limitAnswers(client);
+  return client;
 }
 
 /** PCR4, PCR7 and PCR12 of our own document, to hold against the policy. */

@@ -112,6 +112,11 @@ describe('tee-kms policy', () => {
     writeFileSync(at('broken.json'), '{"Statement":[{}]}');
     writeFileSync(at('deep.json'), `{"Statement":[${'['.repeat(60_000)}${']'.repeat(60_000)}]}`);
     writeFileSync(at('unclear.json'), JSON.stringify({ PCR4: 'a4'.repeat(48) }));
+    const sets = `{"pcrs":{"4":"${'a4'.repeat(48)}","4":"${'a5'.repeat(48)}"}}`;
+    writeFileSync(
+      at('twice.json'),
+      `{"version":1,"platform":"nitrotpm","hashAlgorithm":"SHA384","measurementSets":[${sets}]}`,
+    );
     const rows: readonly (readonly [string[], string, number])[] = [
       [['policy', 'manifest.json'], 'usage.option-invalid', 2],
       [['policy', 'nothing.json', '--principal', APP], 'file.unreadable', 2],
@@ -121,6 +126,7 @@ describe('tee-kms policy', () => {
       [policy('--actions', 'kms:*'), 'usage.option-invalid', 2],
       [['policy', '-', '--merge', '-', '--principal', APP], 'usage.option-conflict', 2],
       [['policy', 'check', 'broken.json', '--manifest', 'manifest.json'], 'policy.malformed', 1],
+      [['policy', 'twice.json', '--principal', APP], 'manifest.malformed', 1],
       [['policy', 'check', 'deep.json', '--manifest', 'manifest.json'], 'policy.malformed', 1],
       [['policy', 'check', '-', '--manifest', '-'], 'usage.option-conflict', 2],
       [

@@ -1,7 +1,9 @@
+import { AttestationError } from 'tee-verify';
 import { isSignedManifest, verifySignedManifest } from 'tee-verify/manifest';
 import { readInput } from '../common/command-line.js';
 import { readManifestKeys } from '../common/manifest-keys.js';
 import { ToolError } from '../common/tool-error.js';
+import { findDuplicateName } from './duplicate-names.js';
 import { type KeyPolicy, parseKeyPolicy } from './policy-document.js';
 
 const MAX_MANIFEST_BYTES = 2 * 1024 * 1024;
@@ -24,7 +26,7 @@ export async function readManifestFile(
       expected: isSigned ? '--manifest-keys <file> for a signed manifest' : 'a signed manifest',
       actual: isSigned ? 'none' : '--manifest-keys with one that is not signed',
     });
-  if (keysPath === undefined) return bytes;
+  if (keysPath === undefined) return refuseDuplicates(bytes);
   const keys = await readManifestKeys(keysPath);
   const nowMs = Date.now();
   try {
@@ -34,11 +36,30 @@ export async function readManifestFile(
       clockToleranceSeconds: 60,
       documentMs: nowMs,
     });
-    return payload;
+    return refuseDuplicates(payload);
   } catch (cause) {
     if (!(cause instanceof TypeError)) throw cause;
     throw new ToolError('usage.option-invalid', { actual: cause.message, cause });
   }
+}
+
+/**
+ * A PCR or a revocation that stands twice is one thing for people and another for a policy.
+ * @throws AttestationError `manifest.malformed`
+ */
+function refuseDuplicates(manifest: Uint8Array): Uint8Array {
+  const text = new TextDecoder().decode(manifest);
+  try {
+    JSON.parse(text);
+  } catch {
+    return manifest; // Whoever reads it says so.
+  }
+  const twice = findDuplicateName(text);
+  if (twice === undefined) return manifest;
+  throw new AttestationError('manifest.malformed', {
+    expected: 'every name once in an object',
+    actual: `${JSON.stringify(twice.slice(0, 40))} twice`,
+  });
 }
 
 /** Reads a policy file. @throws ToolError `file.*`, `policy.malformed` */
