@@ -1,5 +1,5 @@
 import { createHash, randomFillSync } from 'node:crypto';
-import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { bytesSource } from 'tee-verify/measure';
@@ -51,6 +51,15 @@ describe('makeEsp', () => {
     ]);
     expect(Buffer.from(copied).equals(contents)).toBe(true);
     runCommand('fsck.vfat', ['-n', join(folder, 'a.img')]);
+  });
+
+  it('works below a folder whose name says an offset to mtools', async () => {
+    const odd = join(folder, 'x@@1M');
+    mkdirSync(odd);
+    await makeEsp(plan('x@@1M/esp.img'));
+    const bytes = readFileSync(join(odd, 'esp.img'));
+    expect((await readEsp(bytesSource(bytes), 0, bytes.length)).files).toHaveLength(1);
+    expect(existsSync(join(folder, 'x'))).toBe(false);
   });
 
   it.each([MIN_ESP_BYTES, 64 * MIB, 128 * MIB, 300 * MIB])('works in %i bytes', async (size) => {

@@ -1,4 +1,5 @@
 import { open, stat } from 'node:fs/promises';
+import { basename, dirname, resolve } from 'node:path';
 import { ToolError } from '../../common/tool-error.js';
 import { requireTools, runTool } from '../build/host-tools.js';
 import { writing } from '../build/output-folder.js';
@@ -46,10 +47,12 @@ export async function makeEsp(plan: EspPlan): Promise<void> {
     ...['-s', `${CLUSTER_BYTES / 512}`, '-f', '2', '-R', `${RESERVED_BYTES / 512}`, plan.output],
   ]);
   const { bootPath } = ARCHITECTURES[plan.architecture];
-  const env = { MTOOLS_SKIP_CHECK: '1' };
+  // mtools takes `@@` in the name of an image for an offset: only the last part of the path is said.
+  const options = { env: { MTOOLS_SKIP_CHECK: '1' }, cwd: dirname(resolve(plan.output)) };
+  const image = ['-i', basename(plan.output)];
   const folders = ['::/EFI', '::/EFI/BOOT'];
-  await runTool('mmd', ['-i', plan.output, ...folders], { env });
-  await runTool('mcopy', ['-i', plan.output, plan.uki, `::/${bootPath}`], { env });
+  await runTool('mmd', [...image, ...folders], options);
+  await runTool('mcopy', [...image, resolve(plan.uki), `::/${bootPath}`], options);
 }
 
 /** How large a UKI fits into an EFI system partition, in bytes. */
