@@ -41,7 +41,12 @@ in
 
   boot.loader.grub.enable = false;
   boot.initrd.systemd.enable = true;
-  # tee-image audit reads gzip, not zstd.
+  # Shells that nothing asks for. emergency.service stays: panic-on-fail comes with its target, and it
+  # lets nobody in while root is locked. tee-image audit reads gzip, not zstd.
+  boot.initrd.systemd.suppressedUnits = [
+    "debug-shell.service"
+    "rescue.service"
+  ];
   boot.initrd.compressor = lib.mkDefault "gzip";
   boot.kernelParams = import ./kernel-params.nix;
 

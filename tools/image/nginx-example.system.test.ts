@@ -2,6 +2,7 @@ import { spawnSync } from 'node:child_process';
 import {
   chmodSync,
   cpSync,
+  existsSync,
   mkdirSync,
   mkdtempSync,
   readdirSync,
@@ -47,7 +48,9 @@ beforeAll(() => {
 *get-key-policy*) echo '{"old":1}' ;;
 *put-key-policy*) cp "$(printf '%s\\n' "$@" | sed -n 's|^file://||p')" "${at('put.json')}" ;;
 *run-instances*) echo i-1 ;;`,
-    'tee-kms': `"policy check"*) exit 1 ;;
+    nix: `*) cp /dev/null "${at('built')}" ;;`,
+    'tee-image': `*) ;;`,
+    'tee-kms': `"policy check"*) [ -e "${at('unreadable')}" ] && exit 2; exit 1 ;;
 policy*) cat "$6"; echo merged ;;`,
     'tee-ami': `*) echo '{"imageId":"ami-0123"}' ;;`,
   };
@@ -86,6 +89,27 @@ describe('the scripts of examples/nginx-kms', () => {
     expect(statSync(at('example/secrets/payload-key.enc')).mode & 0o777).toBe(0o644);
   });
 
+  it('build only where Nix does not copy the payload key into its store', () => {
+    writeFileSync(at('example/result/tpm_pcr.json'), '{}');
+    expect(run('3-build.sh')).toMatchObject({
+      status: 1,
+      stderr: expect.stringContaining('payload-key.bin'),
+    });
+    expect(existsSync(at('built'))).toBe(false);
+    spawnSync('git', ['init', '--quiet', at('example')]);
+    expect(run('3-build.sh')).toMatchObject({ status: 0, stdout: '{}' });
+    expect(existsSync(at('built'))).toBe(true);
+    // What is there of OpenSSH is allowed, not what starts it.
+    expect(log()).not.toContain('--allow ssh-server');
+  });
+
+  it('set no policy that could not be checked', () => {
+    writeFileSync(at('unreadable'), '');
+    expect(run('4-set-policy.sh', 'arn:aws:iam::1:role/x').status).toBe(2);
+    expect(existsSync(at('put.json'))).toBe(false);
+    rmSync(at('unreadable'));
+  });
+
   it('put the merged policy into place, and say what is left in it', () => {
     const { status, stderr } = run('4-set-policy.sh', 'arn:aws:iam::1:role/x');
     expect(status).toBe(0);
@@ -107,6 +131,19 @@ describe('the scripts of examples/nginx-kms', () => {
   it('stop when a program fails', () => {
     writeFileSync(at('bin/tee-ami'), '#!/bin/sh\nexit 1\n', { mode: 0o755 });
     expect(run('5-launch.sh', 'profile', 'subnet-1', 'sg-1').status).not.toBe(0);
+  });
+});
+
+describe('the firewall of the example', () => {
+  it('rejects what is not the user of payload-key.service, also packets without a user', () => {
+    const text = readFileSync(join(EXAMPLE, 'configuration.nix'), 'utf8');
+    const rules = /policy accept;\n([^}]*\}[^}]*)\}/.exec(text)?.[1]?.split('\n');
+    expect(rules?.map((rule) => rule.trim()).filter((rule) => /^[^#]/.test(rule))).toEqual([
+      // biome-ignore lint/suspicious/noTemplateCurlyInString: it is Nix's.
+      'meta skuid ${toString uid} accept',
+      'ip daddr 169.254.169.254 reject',
+      'ip6 daddr fd00:ec2::254 reject',
+    ]);
   });
 });
 

@@ -232,6 +232,15 @@ describe.skipIf(isSkipped)('tee-image of a NixOS configuration', () => {
     expect(verified).toMatchObject({ status: 0, stderr: '' });
   });
 
+  it('packs the initrd so that the audit can look into it', () => {
+    const option = `packages.${NIX_SYSTEM}.nixos.config.boot.initrd.compressor`;
+    const { stdout, stderr } = main.nix([
+      ...['eval', '--raw', `path:${main.at('project')}#${option}`, '--no-write-lock-file'],
+    ]);
+    expect(stderr).not.toMatch(/^error/m);
+    expect(stdout).toBe('gzip');
+  });
+
   it('makes what tee-image sign takes', () => {
     expect(teeImage('keys', 'new', '--out', main.at('keys'))).toMatchObject({ status: 0 });
     const signed = main.at('signed');

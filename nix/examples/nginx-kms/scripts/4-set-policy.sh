@@ -16,6 +16,11 @@ aws kms get-key-policy --key-id "$id" --policy-name default --query Policy --out
   > "$temporary/old.json"
 tee-kms policy "$example/result/manifest.json" --principal "$1" --merge "$temporary/old.json" \
   > "$temporary/new.json"
-tee-kms policy check "$temporary/new.json" --manifest "$example/result/manifest.json" \
-  || echo "see the findings above: administrators of the account can still use the key" >&2
+status=0
+tee-kms policy check "$temporary/new.json" --manifest "$example/result/manifest.json" || status=$?
+if [ "$status" -eq 1 ]; then
+  echo "see the findings above: administrators of the account can still use the key" >&2
+elif [ "$status" -ne 0 ]; then
+  exit "$status"
+fi
 aws kms put-key-policy --key-id "$id" --policy-name default --policy "file://$temporary/new.json"
