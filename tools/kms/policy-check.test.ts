@@ -362,6 +362,15 @@ describe('checkKeyPolicy', () => {
     expect(severity('arn:aws:iam::111122223333:role/admin')).toBe('warning');
   });
 
+  it('takes the account of another for a stranger', () => {
+    const root = (account: string): readonly string[] =>
+      found(allow({}, { Principal: { AWS: account }, Action: 'kms:*' }));
+    expect(root('arn:aws:iam::111122223333:root')).toEqual(['policy.root-delegates']);
+    expect(root('111122223333')).toEqual(['policy.root-delegates']);
+    for (const other of ['arn:aws:iam::999999999999:root', '999999999999'])
+      expect(root(other)).toEqual(['policy.unattested-use', 'policy.way-around']);
+  });
+
   it('leaves alone what does not lead to the secret', () => {
     expect(found(allow({}, { Action: ['kms:Encrypt', 'kms:Describe*', 'kms:List*'] }))).toEqual([]);
     expect(found(allow({}, { Effect: 'Deny' }))).toEqual([]);
@@ -391,6 +400,14 @@ describe('parseKeyPolicy', () => {
     [
       'two conditions, one escaped',
       `{"Statement":[{${statement},"Condition":{"StringEquals":{"a":"b"},"String\\u0045quals":{"c":"d"}}}]}`,
+    ],
+    [
+      'a condition key in two letter cases',
+      `{"Statement":[{${statement},"Condition":{"StringEquals":{"aws:a":"b","AWS:A":"c"}}}]}`,
+    ],
+    [
+      'an operator in two letter cases',
+      `{"Statement":[{${statement},"Condition":{"StringLike":{"a":"b"},"stringlike":{"c":"d"}}}]}`,
     ],
     ['no effect', '{"Statement":[{"Principal":"*","Action":"kms:*","Resource":"*"}]}'],
     ['no principal', '{"Statement":[{"Effect":"Allow","Action":"kms:*","Resource":"*"}]}'],

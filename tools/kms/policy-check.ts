@@ -137,7 +137,10 @@ function unattested(
   const names = principalNames(Principal);
   const who = names.join(', ') || 'everybody but some';
   // `Principal {"AWS": "arn:aws:iam::…:root"}` or the account's number: IAM decides.
-  const isAccount = names.length > 0 && names.every((name) => ACCOUNT.test(name));
+  // Another account than that of those who attest is a stranger, whatever its IAM says.
+  const ours = users.map(accountOf);
+  const isOurs = (name: string): boolean => users.length === 0 || ours.includes(accountOf(name));
+  const isAccount = names.length > 0 && names.every((name) => ACCOUNT.test(name) && isOurs(name));
   if (isAccount)
     return [['policy.root-delegates', `${[...secrets, ...around].join(', ')} to ${who}`]];
   const areUsers = names.length === 0 || names.some((name) => name === '*' || users.includes(name));
@@ -152,6 +155,8 @@ function unattested(
       : []),
   ];
 }
+
+const accountOf = (name: string): string | undefined => /(?:^|:)(\d{12})(?:$|:)/.exec(name)?.[1];
 
 const ACCOUNT = /^(?:\d{12}|arn:aws[a-z-]*:iam::\d{12}:root)$/;
 

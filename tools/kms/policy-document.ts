@@ -126,6 +126,14 @@ function mapObject<T>(
   json: JsonObject,
   read: (value: unknown, name: string) => T,
 ): Record<string, T> {
+  // Neither operators nor condition keys have letter case.
+  const names = new Set<string>();
+  const twice = Object.keys(json).find((name) => {
+    const size = names.size;
+    return names.add(name.toLowerCase()).size === size;
+  });
+  if (twice !== undefined)
+    throw malformed('every name once in a condition', `${JSON.stringify(twice)} twice`);
   return Object.fromEntries(Object.entries(json).map(([name, value]) => [name, read(value, name)]));
 }
 
