@@ -94,6 +94,15 @@ describe('tee-image audit', () => {
     expect(stdout).toContain('ESP:EFI/BOOT/EXTRA.EFI');
   });
 
+  it('does not hand names of an image to the terminal as they are', () => {
+    mkdirSync(at('marks/etc/systemd/system'), { recursive: true });
+    writeFileSync(at('marks/etc/systemd/system/getty@\u001b[2J.service'), '[Service]\n');
+    const { stdout, status } = teeImage('audit', at('marks'));
+    expect(status).toBe(1);
+    expect(stdout).not.toContain('\u001b');
+    expect(stdout).toContain('getty@\\u001b[2J.service is there');
+  });
+
   it('reads an erofs file system by itself', () => {
     run('mkfs.erofs', at('plain.erofs'), at('good'));
     const { status, stdout } = teeImage('audit', at('plain.erofs'), '--json');
