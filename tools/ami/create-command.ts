@@ -62,9 +62,10 @@ Only blocks with data are sent, each with its SHA-256; AWS checks every one, and
 digest over all of them. A block that was not sent reads back as noise, not as zeros, from an
 encrypted volume; so zeros are sent, too, in dm-verity's partitions (data and hashes of root and
 usr, by their types) and in the part of the EFI system partition that is in use. When other
-partitions rely on zeros (a file system that is written, swap), pass --send-zeros. The AMI boots with UEFI and has NitroTPM 2.0, ENA and IMDSv2. Credentials
-come from the environment, a profile or the instance, as for every AWS SDK; docs/ami.md lists the
-permissions.
+partitions rely on zeros (a file system that is written, swap), pass --send-zeros.
+
+The AMI boots with UEFI and has NitroTPM 2.0, ENA and IMDSv2. Credentials come from the environment,
+a profile or the instance, as for every AWS SDK; docs/ami.md lists the permissions.
 
 Ctrl-C stops at once; what was acknowledged is in the state file (<image>.tee-ami), and --resume
 goes on from there as long as the image is unchanged. AWS keeps an unfinished snapshot for a day.
