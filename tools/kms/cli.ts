@@ -1,37 +1,16 @@
-import { Command } from 'commander';
 import { letGoOfDevices } from '../agent/end-process.js';
-import { reportError, tolerateClosedPipe } from '../common/command-line.js';
-import packageJson from '../package.json' with { type: 'json' };
-import { decryptCommand } from './decrypt-command.js';
-import { generateDataKeyCommand } from './generate-data-key-command.js';
-import { generateRandomCommand } from './generate-random-command.js';
-import { policyCommand } from './policy-command.js';
+import { runProgram } from '../common/run-program.js';
 
-// The SDK's warning about future versions of Node is for those who choose the versions.
-process.env.AWS_SDK_JS_NODE_VERSION_SUPPORT_WARNING_DISABLED ??= 'true';
-
-const program = new Command('tee-kms')
-  .version(packageJson.version)
-  .description('Use AWS KMS keys that open for attested machines only, and make their policies')
-  .addHelpText('after', '\ntee-kms <command> --help explains a command, with examples.')
-  .showHelpAfterError('(--help explains the options)')
-  .enablePositionalOptions();
-
-for (const command of [
-  decryptCommand(),
-  generateDataKeyCommand(),
-  generateRandomCommand(),
-  policyCommand(),
-])
-  program.addCommand(command.copyInheritedSettings(program));
-
-// commander would exit by itself; output that is still on its way would be cut.
-for (const command of [program, ...program.commands]) command.exitOverride();
-
-tolerateClosedPipe();
-try {
-  await program.parseAsync();
-} catch (error) {
-  process.exitCode = reportError('tee-kms', error);
-}
+await runProgram({
+  name: 'tee-kms',
+  description: 'Use AWS KMS keys that open for attested machines only, and make their policies',
+  commands: {
+    decrypt: async () => (await import('./decrypt-command.js')).decryptCommand(),
+    'generate-data-key': async () =>
+      (await import('./generate-data-key-command.js')).generateDataKeyCommand(),
+    'generate-random': async () =>
+      (await import('./generate-random-command.js')).generateRandomCommand(),
+    policy: async () => (await import('./policy-command.js')).policyCommand(),
+  },
+});
 letGoOfDevices();

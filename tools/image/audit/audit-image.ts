@@ -59,7 +59,6 @@ export async function auditImage(
     notes: [
       ...notesOnCommandLine(subject),
       ...notesOnInit(subject, etc),
-      ...notesOnInitrd(subject),
       ...notesOnTree(subject.tree),
     ],
   };
@@ -76,7 +75,11 @@ async function checkInitrd({ initrd, commandLine }: AuditSubject): Promise<Findi
     ...(await checkAccounts(subject, ['/etc'])),
     ...(await checkMounts(subject, ['/etc'])),
   ];
-  return found.map((one) => ({ ...one, where: `initrd:${one.where}` }));
+  const where = 'initrd';
+  return [
+    ...(initrd.unread === undefined ? [] : [finding('unread', where, initrd.unread)]),
+    ...found.map((one) => ({ ...one, where: `${where}:${one.where}` })),
+  ];
 }
 
 /** What is on the EFI system partition beside the UKI. */
@@ -105,12 +108,6 @@ function etcFolders({ tree, commandLine }: AuditSubject): string[] {
     (folder) => tree.resolve(folder)?.kind === 'directory',
   );
   return ['/etc', ...own, ...factory];
-}
-
-function notesOnInitrd({ initrd, commandLine }: AuditSubject): string[] {
-  // Said about the missing command line already.
-  if (commandLine === undefined || initrd?.unread === undefined) return [];
-  return [`The initrd was not looked into as a whole: ${initrd.unread}. See what it starts.`];
 }
 
 function notesOnTree(tree: FileTree): string[] {

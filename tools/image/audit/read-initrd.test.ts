@@ -103,7 +103,7 @@ describe('readInitrd', () => {
     expect(await tree.text('/first')).toBe('both');
   });
 
-  it('is audited with the rest, and what was not read is noted', async () => {
+  it('is audited with the rest, and what was not read is a finding', async () => {
     const commandLine = 'lockdown=integrity roothash=00';
     const tree = treeOf({ '/sbin/init': '-> systemd', '/sbin/systemd': { mode: 0o755 } });
     const result = await auditImage({ tree, commandLine, initrd: await read(main) });
@@ -113,8 +113,10 @@ describe('readInitrd', () => {
     ]);
     expect(result.notes).toEqual([]);
     const zstd = await read(Buffer.from('28b52ffd00000000', 'hex'));
-    const { notes } = await auditImage({ tree, commandLine, initrd: zstd });
-    expect(notes).toEqual([expect.stringContaining('zstd')]);
+    const { findings: unread } = await auditImage({ tree, commandLine, initrd: zstd });
+    expect(unread).toMatchObject([
+      { rule: 'unread', where: 'initrd', what: expect.stringContaining('zstd') },
+    ]);
   });
 
   it('throws nothing but its own errors, whatever is changed or cut', async () => {
