@@ -1,6 +1,6 @@
 import { printable } from 'tee-verify/measure';
+import { PieceStream } from '../common/piece-stream.js';
 import { ToolError } from '../common/tool-error.js';
-import type { CpioStream } from './cpio-stream.js';
 
 /** The header of one entry as it stands in an archive that nobody vouches for. */
 export interface ArchiveEntry {
@@ -32,13 +32,21 @@ const KINDS: ReadonlyMap<number, ArchiveEntry['kind']> = new Map([
   [0o140000, 'special'],
 ]);
 
+/** The bytes of archives, at most so many. */
+export function cpioStream(chunks: AsyncIterable<Uint8Array>, maxBytes: number): PieceStream {
+  return new PieceStream(chunks, {
+    truncated: 'ramdisk.truncated',
+    tooLarge: { code: 'ramdisk.too-large', maxBytes },
+  });
+}
+
 /**
  * Reads newc archives, one after the other with zeros between them, up to the end. `onEntry` reads
  * exactly the entry's contents from the stream. Names that would lead out of the archive's root are
  * refused. Throws `ramdisk.*`.
  */
 export async function readCpio(
-  stream: CpioStream,
+  stream: PieceStream,
   onEntry: (entry: ArchiveEntry) => Promise<void>,
 ): Promise<void> {
   for (let count = 0; ; count++) {
@@ -60,7 +68,7 @@ export async function readCpio(
   }
 }
 
-async function readHeader(stream: CpioStream): Promise<ArchiveEntry | 'trailer'> {
+async function readHeader(stream: PieceStream): Promise<ArchiveEntry | 'trailer'> {
   const start = stream.offset;
   const head = (await stream.take(HEADER_BYTES)).toString('latin1');
   if (!/^070701[0-9A-Fa-f]{104}$/.test(head))
@@ -106,7 +114,7 @@ function checkPath(name: string): string {
 }
 
 /** Zeros up to a multiple of four bytes from the entry's start. */
-async function pad(stream: CpioStream, start: number): Promise<void> {
+async function pad(stream: PieceStream, start: number): Promise<void> {
   const padding = (4 - ((stream.offset - start) % 4)) % 4;
   await stream.take(padding);
 }

@@ -4,10 +4,10 @@ import { join } from 'node:path';
 import { Readable } from 'node:stream';
 import { createGunzip } from 'node:zlib';
 import { printable } from 'tee-verify/measure';
+import type { PieceStream } from '../common/piece-stream.js';
 import { ToolError } from '../common/tool-error.js';
-import { CpioStream } from './cpio-stream.js';
 import { writing } from './file-errors.js';
-import { type ArchiveEntry, readCpio } from './read-cpio.js';
+import { type ArchiveEntry, cpioStream, readCpio } from './read-cpio.js';
 import type { FilePart } from './read-pieces.js';
 
 /** What was unpacked, and what was left out. */
@@ -49,7 +49,7 @@ export async function unpackRamdisk(
   const other = OTHER_COMPRESSIONS.find(([, start]) => magic.startsWith(start));
   if (other !== undefined)
     throw new ToolError('ramdisk.unsupported', { expected: 'cpio or gzip', actual: other[0] });
-  const stream = new CpioStream(magic.startsWith('1f8b') ? gunzip(chunks) : chunks, maxBytes);
+  const stream = cpioStream(magic.startsWith('1f8b') ? gunzip(chunks) : chunks, maxBytes);
   const tree = new TargetTree(target);
   try {
     await writing(target, () => mkdir(target));
@@ -75,7 +75,7 @@ class TargetTree {
     this.#target = target;
   }
 
-  async add(entry: ArchiveEntry, stream: CpioStream): Promise<void> {
+  async add(entry: ArchiveEntry, stream: PieceStream): Promise<void> {
     const { path, kind } = entry;
     this.count++;
     await this.#makeParents(path);
@@ -120,7 +120,7 @@ class TargetTree {
     await writing(shown(path), () => mkdir(this.#at(path), 0o755));
   }
 
-  async #keepSymlink({ path, sizeBytes }: ArchiveEntry, stream: CpioStream): Promise<void> {
+  async #keepSymlink({ path, sizeBytes }: ArchiveEntry, stream: PieceStream): Promise<void> {
     if (sizeBytes === 0 || sizeBytes > 4095)
       throw new ToolError('ramdisk.malformed', {
         expected: `${shown(path)}: a symbolic link of 1 to 4095 bytes`,
@@ -135,7 +135,7 @@ class TargetTree {
     this.#symlinks.push([path, target]);
   }
 
-  async #writeFile(entry: ArchiveEntry, stream: CpioStream): Promise<void> {
+  async #writeFile(entry: ArchiveEntry, stream: PieceStream): Promise<void> {
     const { path, mode, sizeBytes, link: group } = entry;
     if (group !== undefined) {
       const known = this.#links.get(group) ?? { names: [] };

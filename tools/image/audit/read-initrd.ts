@@ -2,8 +2,7 @@ import { pipeline, Readable } from 'node:stream';
 import { createInflateRaw } from 'node:zlib';
 import type { ByteSource } from 'tee-verify/measure';
 import { ToolError } from '../../common/tool-error.js';
-import { CpioStream } from '../../eif/cpio-stream.js';
-import { readCpio } from '../../eif/read-cpio.js';
+import { cpioStream, readCpio } from '../../eif/read-cpio.js';
 import { FileTree, type TreeFile } from './file-tree.js';
 
 /** What was read of an initrd, and what was not. */
@@ -69,7 +68,7 @@ async function collect(
   files: Map<string, TreeFile>,
   chunks: AsyncIterable<Uint8Array>,
 ): Promise<void> {
-  const stream = new CpioStream(chunks, MAX_UNPACKED_BYTES);
+  const stream = cpioStream(chunks, MAX_UNPACKED_BYTES);
   // Of a file with several names, one has the contents.
   const links = new Map<string, string[]>();
   await readCpio(stream, async ({ path, kind, mode, sizeBytes, link }) => {
