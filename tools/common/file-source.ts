@@ -1,9 +1,8 @@
 import { createHash } from 'node:crypto';
-import { createWriteStream } from 'node:fs';
+import { existsSync } from 'node:fs';
 import { type FileHandle, mkdtemp, open, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { pipeline } from 'node:stream/promises';
 import type { ByteSource, CreateHasher } from 'tee-verify/measure';
 import { ToolError } from './tool-error.js';
 
@@ -26,6 +25,10 @@ export async function openFile(path: string): Promise<FileSource> {
   const handle = await openHandle(path);
   const stat = await handle.stat();
   if (stat.isFile()) return fileSource(path, path, handle, stat.size, async () => undefined);
+  if (stat.isCharacterDevice()) {
+    await handle.close();
+    throw unreadable(path, new Error('it is a character device'));
+  }
   return spool(path, handle.createReadStream());
 }
 
@@ -76,18 +79,36 @@ async function openHandle(path: string): Promise<FileHandle> {
   throw unreadable(path, new Error('it is a folder'));
 }
 
+/** More than any image that is piped; a device without an end must not fill the disk. */
+const MAX_SPOOL_BYTES = 32 * 1024 ** 3;
+
 /** Copies a stream to a temporary file that goes when the source is closed. */
 async function spool(name: string, stream: NodeJS.ReadableStream): Promise<FileSource> {
   const folder = await mkdtemp(join(tmpdir(), 'tee-tools-'));
   const remove = (): Promise<void> => rm(folder, { recursive: true, force: true });
-  const copy = join(folder, 'copy');
+  let handle: FileHandle | undefined;
   try {
-    await pipeline(stream, createWriteStream(copy, { mode: 0o600 }));
-    const handle = await open(copy, 'r');
-    return fileSource(name, copy, handle, (await handle.stat()).size, remove);
+    const copy = join(folder, 'copy');
+    handle = await open(copy, 'wx+', 0o600);
+    // Without a name, where the system has another way to it, nothing can be left behind.
+    const nameless = `/proc/self/fd/${handle.fd}`;
+    const isNameless = existsSync(nameless);
+    if (isNameless) await remove();
+    let size = 0;
+    for await (const chunk of stream as AsyncIterable<Buffer>) {
+      size += chunk.length;
+      if (size > MAX_SPOOL_BYTES)
+        throw new ToolError('file.too-large', {
+          expected: `${name}: at most ${MAX_SPOOL_BYTES} bytes`,
+          actual: 'more',
+        });
+      await handle.writeFile(chunk);
+    }
+    return fileSource(name, isNameless ? nameless : copy, handle, size, remove);
   } catch (error) {
+    await handle?.close();
     await remove();
-    throw unreadable(name, error);
+    throw error instanceof ToolError ? error : unreadable(name, error);
   }
 }
 

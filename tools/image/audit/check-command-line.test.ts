@@ -36,6 +36,7 @@ describe('checkCommandLine', () => {
     ['systemd.set_credential=passwd.plaintext-password.root:x', 'command-line-debug'],
     ['boot.shell_on_fail', 'command-line-debug'],
     ['systemd.verity=0', 'verity'],
+    ["'systemd.verity=0'", 'verity'],
     ['systemd.verity=no', 'verity'],
     ['rd.systemd.verity=FALSE', 'verity'],
     ['systemd.verity_root_options=panic-on-corruption,ignore-corruption', 'verity'],

@@ -12,9 +12,13 @@ const LOCKDOWN_LEVELS = ['integrity', 'confidentiality'];
 export function checkCommandLine({ commandLine }: AuditSubject): Finding[] {
   if (commandLine === undefined) return [];
   const words = kernelWords(commandLine);
-  return RULES.flatMap(({ id, commandLine: rule }) =>
+  const found = RULES.flatMap(({ id, commandLine: rule }) =>
     rule === undefined ? [] : problems(rule, words).map((what) => finding(id, WHERE, what)),
   );
+  // systemd takes them away and so finds words that the kernel, and this audit, does not.
+  if (commandLine.includes("'"))
+    found.push(finding('verity', WHERE, 'single quotation marks, which hide words'));
+  return found;
 }
 
 /** What is no finding but worth knowing. */

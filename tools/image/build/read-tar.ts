@@ -1,7 +1,7 @@
 import { printable } from 'tee-verify/measure';
+import type { PieceStream } from '../../common/piece-stream.js';
 import { ToolError } from '../../common/tool-error.js';
 import { encodeDevice, type RootEntry } from './root-tree.js';
-import type { TarStream } from './tar-stream.js';
 
 /** An entry of an archive that nobody vouches for. */
 export type TarEntry =
@@ -22,7 +22,7 @@ type Pax = Partial<Record<(typeof PAX_TEXTS)[number], string>>;
  * the contents of a file from the stream. Throws `tar.*`.
  */
 export async function readTar(
-  stream: TarStream,
+  stream: PieceStream,
   onEntry: (entry: TarEntry) => Promise<void>,
 ): Promise<void> {
   let pax: Pax = {};
@@ -53,8 +53,9 @@ export async function readTar(
 }
 
 /** After the first block of zeros there are only zeros. */
-async function readEnd(stream: TarStream): Promise<void> {
-  if (!(await stream.isZeroToEnd()))
+async function readEnd(stream: PieceStream): Promise<void> {
+  await stream.skipZeros();
+  if (!(await stream.ended()))
     malformed('zeros behind the archive', `data at offset ${stream.offset}`);
 }
 
@@ -178,7 +179,7 @@ function readDecimal(text: string): number {
   return value;
 }
 
-async function skip(stream: TarStream, length: number): Promise<void> {
+async function skip(stream: PieceStream, length: number): Promise<void> {
   for await (const _ of stream.parts(length));
 }
 

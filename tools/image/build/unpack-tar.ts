@@ -3,11 +3,11 @@ import { link, mkdir, open, symlink } from 'node:fs/promises';
 import { createGunzip } from 'node:zlib';
 import { printable } from 'tee-verify/measure';
 import { openFile } from '../../common/file-source.js';
+import { PieceStream } from '../../common/piece-stream.js';
 import { ToolError } from '../../common/tool-error.js';
 import { writing } from './output-folder.js';
 import { readTar, type TarEntry } from './read-tar.js';
 import type { RootEntry } from './root-tree.js';
-import { TarStream } from './tar-stream.js';
 
 const EMPTY_ROOT: RootEntry = {
   path: '',
@@ -31,7 +31,7 @@ export async function unpackTar(path: string, folder: string): Promise<RootEntry
     const head = await source.read(0, 2);
     const isGzip = head[0] === 0x1f && head[1] === 0x8b;
     const file = createReadStream(source.path, { highWaterMark: 1024 * 1024 });
-    const stream = new TarStream(isGzip ? gunzip(file) : file);
+    const stream = new PieceStream(isGzip ? gunzip(file) : file, { truncated: 'tar.malformed' });
     const unpacked = new UnpackedTree(folder, stream);
     await writing(folder, () => mkdir(folder, { mode: 0o700 }));
     try {
@@ -62,12 +62,12 @@ async function* gunzip(file: NodeJS.ReadableStream): AsyncGenerator<Uint8Array> 
 /** Writes entries below a folder; only through folders that it made itself. */
 class UnpackedTree {
   readonly #folder: string;
-  readonly #stream: TarStream;
+  readonly #stream: PieceStream;
   readonly #entries = new Map<string, RootEntry>([['', EMPTY_ROOT]]);
   /** Folders that were only named as part of a path. */
   readonly #implied = new Set(['']);
 
-  constructor(folder: string, stream: TarStream) {
+  constructor(folder: string, stream: PieceStream) {
     this.#folder = folder;
     this.#stream = stream;
   }
