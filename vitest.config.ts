@@ -1,3 +1,4 @@
+import { availableParallelism } from 'node:os';
 import { fileURLToPath } from 'node:url';
 import { defineConfig } from 'vitest/config';
 import { BROWSER_ENTRIES, SDK_ENTRIES } from './scripts/entries.mjs';
@@ -28,6 +29,8 @@ export default defineConfig({
   resolve: { alias },
   test: {
     reporters,
+    // One less would be one alone on a machine of two cores.
+    maxWorkers: availableParallelism(),
     include: ['{src,node,browser,wasm-fallback,test-vectors,tools,scripts}/**/*.test.ts'],
     exclude: ['**/*.system.test.ts', '**/node_modules/**', '**/dist/**', 'build/**'],
     setupFiles: ['src/test-support/provide-hints.ts'],

@@ -1,17 +1,7 @@
-import { decodeBase64 } from '../src/bytes/base64.js';
-import type { CryptoProvider } from '../src/crypto/provider.js';
-import type { EcExports } from './ec-exports.js';
-import { EC_WASM_BASE64 } from './ec-wasm.js';
-import { wasmProvider } from './wasm-provider.js';
+import { sha1 } from '@noble/hashes/legacy.js';
+import { loadWasmAsyncWith, loadWasmWith, type WasmLoad } from './wasm-loader.js';
 
-/**
- * The WebAssembly provider, or why there is none: an engine without WebAssembly, or a content
- * security policy without 'wasm-unsafe-eval'. The reason is one line, for the report.
- */
-export type WasmLoad = { readonly provider: CryptoProvider } | { readonly unavailable: string };
-
-/** One instance a thread: every thread has its own copy of this variable. */
-let loaded: WasmLoad | undefined;
+export type { WasmLoad } from './wasm-loader.js';
 
 /**
  * Compiles the inlined module at the first call (about a millisecond, nothing is fetched) and
@@ -22,43 +12,10 @@ let loaded: WasmLoad | undefined;
  * still succeed.
  */
 export function loadWasm(): WasmLoad {
-  if (loaded) return loaded;
-  try {
-    const { Module, Instance } = webAssembly();
-    loaded = { provider: providerOf(new Instance(new Module(moduleBytes()))) };
-  } catch (error) {
-    return refused(error);
-  }
-  return loaded;
+  return loadWasmWith(sha1);
 }
 
 /** As {@link loadWasm}, compiling off the main thread where the engine does that. */
-export async function loadWasmAsync(): Promise<WasmLoad> {
-  if (loaded) return loaded;
-  try {
-    const { instance } = await webAssembly().instantiate(moduleBytes());
-    // Another call may have been quicker: all share one instance and its keys.
-    loaded ??= { provider: providerOf(instance) };
-  } catch (error) {
-    return loaded ?? refused(error);
-  }
-  return loaded;
-}
-
-function webAssembly(): typeof WebAssembly {
-  if (typeof WebAssembly !== 'object') throw new Error('this engine has none');
-  return WebAssembly;
-}
-
-function moduleBytes(): Uint8Array<ArrayBuffer> {
-  return decodeBase64(EC_WASM_BASE64) as Uint8Array<ArrayBuffer>;
-}
-
-function providerOf(instance: WebAssembly.Instance): CryptoProvider {
-  return wasmProvider(instance.exports as unknown as EcExports);
-}
-
-function refused(error: unknown): WasmLoad {
-  const reason = error instanceof Error ? error.message : String(error);
-  return { unavailable: `WebAssembly: ${reason.replace(/\s+/g, ' ')}` };
+export function loadWasmAsync(): Promise<WasmLoad> {
+  return loadWasmAsyncWith(sha1);
 }

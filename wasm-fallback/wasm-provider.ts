@@ -1,4 +1,3 @@
-import { sha1 } from '@noble/hashes/legacy.js';
 import { ALGORITHMS } from '../src/crypto/algorithms.js';
 import type {
   CryptoProvider,
@@ -20,7 +19,10 @@ const UNCOMPRESSED = 4; // first byte of an uncompressed point (SEC 1, 2.3.3)
  * A provider over one instance of the module. Every call runs from start to end before it returns,
  * so that calls can't disturb each other, and inputs are read before the first await.
  */
-export function wasmProvider(ec: EcExports): CryptoProvider {
+export function wasmProvider(
+  ec: EcExports,
+  sha1: (data: Uint8Array) => Uint8Array,
+): CryptoProvider {
   const memory = new Uint8Array(ec.memory.buffer);
   const input = ec.inputAddress();
   const inputSize = ec.inputSize();
