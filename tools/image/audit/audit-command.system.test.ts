@@ -4,6 +4,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { makeArchive } from '../../eif/testing/make-archive.js';
 import { skipLoudly } from '../test-support/nix-workspace.js';
 
 const COMMAND = fileURLToPath(new URL('../bin/tee-image.js', import.meta.url));
@@ -20,13 +21,14 @@ const run = (program: string, ...args: readonly string[]): void => {
 
 function build(name: string, root: string, cmdline: string, ...more: readonly string[]): void {
   const made = teeImage(
-    ...['build', '--kernel', STUB, '--initrd', STUB, '--stub', STUB, '--root', at(root)],
+    ...['build', '--kernel', STUB, '--initrd', at('initrd'), '--stub', STUB, '--root', at(root)],
     ...['--cmdline', cmdline, '--out', at(name), ...more],
   );
   expect(made).toMatchObject({ status: 0, stderr: '' });
 }
 
 beforeAll(() => {
+  writeFileSync(at('initrd'), makeArchive([]));
   for (const root of ['good', 'bad']) {
     mkdirSync(at(root, 'etc/systemd/system/default.target.wants'), { recursive: true });
     mkdirSync(at(root, 'usr/lib/systemd/system'), { recursive: true });
