@@ -235,8 +235,10 @@ async function main() {
     const probe = await makeBodies(50, Buffer.from(key, 'hex'), instances);
     const { perSecond: guess } = await rawRate(provider, probe.bodies, probe.root);
     const { bodies, root } = await makeBodies(
-      Math.min(Math.ceil(guess * SECONDS * ROUNDS * 1.1), instances === 1 ? MAX_BODIES : MAX_FLEET) +
-        200,
+      Math.min(
+        Math.ceil(guess * SECONDS * ROUNDS * 1.1),
+        instances === 1 ? MAX_BODIES : MAX_FLEET,
+      ) + 200,
       Buffer.from(key, 'hex'),
       instances,
     );
