@@ -155,7 +155,10 @@ async function sendAlone(image, url) {
     'POST',
     '/snapshots',
     {},
-    JSON.stringify({ VolumeSize: 1, ClientToken: String(Math.random()) }),
+    JSON.stringify({
+      VolumeSize: Math.ceil((blocks * BLOCK) / 2 ** 30),
+      ClientToken: String(Math.random()),
+    }),
   ).then((text) => JSON.parse(text).SnapshotId);
   let next = 0;
   const work = async () => {
