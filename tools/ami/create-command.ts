@@ -4,6 +4,7 @@ import { Command, InvalidArgumentError, Option } from 'commander';
 import { onInterrupt, writeOutput } from '../common/command-line.js';
 import { readSmallFile } from '../common/file-source.js';
 import { ToolError } from '../common/tool-error.js';
+import { wholeNumber } from '../common/whole-number.js';
 import type { CreatedAmi } from './create-ami.js';
 import type { AmiArchitecture } from './register-image.js';
 import { type AmiTag, nameFault, tagFault } from './tags.js';
@@ -49,11 +50,11 @@ export function createCommand(): Command {
       'EBS direct and EC2 at this address, e.g. a local emulator',
       parseUrl,
     )
-    .option('--concurrency <n>', 'blocks under way at once', parseCount(MAX_CONCURRENCY), 64)
+    .option('--concurrency <n>', 'blocks under way at once', wholeNumber(1, MAX_CONCURRENCY), 64)
     .option('--state <file>', 'where to note what was uploaded (default: beside the image)')
     .option('--send-zeros', 'send all blocks of zeros, not only those that verified data needs')
     .option('--resume', 'go on with an upload that was interrupted')
-    .option('--timeout <minutes>', 'how long to wait for AWS at the end', parseCount(1440), 60)
+    .option('--timeout <minutes>', 'how long to wait for AWS at the end', wholeNumber(1, 1440), 60)
     .option('--json', 'print the result as JSON')
     .addHelpText(
       'after',
@@ -179,13 +180,4 @@ export function parseUrl(text: string): string {
   if (url.username !== '' || url.password !== '')
     throw new InvalidArgumentError('Expected an address without user name and password.');
   return text.replace(/\/+$/, '');
-}
-
-function parseCount(max: number): (text: string) => number {
-  return (text) => {
-    const value = Number(text);
-    if (!/^\d+$/.test(text) || value < 1 || value > max)
-      throw new InvalidArgumentError(`Expected a whole number of 1 to ${max}.`);
-    return value;
-  };
 }

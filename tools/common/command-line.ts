@@ -1,18 +1,9 @@
-import { randomBytes } from 'node:crypto';
 import { constants, fstatSync, type Stats, writeFileSync } from 'node:fs';
-import {
-  type FileHandle,
-  open,
-  readlink,
-  realpath,
-  rename,
-  rm,
-  stat,
-  writeFile,
-} from 'node:fs/promises';
+import { type FileHandle, open, readlink, realpath, stat, writeFile } from 'node:fs/promises';
 import { basename, dirname, isAbsolute, join } from 'node:path';
 import { CommanderError } from 'commander';
 import { concatBytes } from 'tee-verify/bytes';
+import { replaceFile } from './replace-file.js';
 import { ToolError } from './tool-error.js';
 
 // As many as Linux follows.
@@ -82,7 +73,11 @@ export async function writeOutput(
     const same = await statIfThere(target);
     // What /dev/fd names may be open but no longer, or not, at a place of its own.
     const isThere = found?.ino === same?.ino && found?.dev === same?.dev;
-    if (isThere && found?.isFile() !== false) await replaceFile(target, bytes, found);
+    if (isThere && found?.isFile() !== false)
+      await replaceFile(target, found === undefined ? 0o644 : found.mode & 0o777, async (file) => {
+        if (found !== undefined) await keepOwnerAndMode(file, found);
+        await file.writeFile(bytes);
+      });
     else await writeFile(path, bytes);
   } catch (cause) {
     throw new ToolError('file.unwritable', { actual: describe(cause, path), cause });
@@ -141,29 +136,6 @@ async function followLinks(path: string): Promise<string> {
     target = isAbsolute(link) ? link : join(await realpath(dirname(target)), link);
   }
   return path;
-}
-
-async function replaceFile(
-  path: string,
-  bytes: Uint8Array | string,
-  old: Stats | undefined,
-): Promise<void> {
-  const temporary = `${path}.${randomBytes(6).toString('hex')}.tmp`;
-  const flags = constants.O_WRONLY | constants.O_CREAT | constants.O_EXCL;
-  const mode = old === undefined ? 0o644 : old.mode & 0o777;
-  try {
-    const file = await open(temporary, flags, mode);
-    try {
-      if (old !== undefined) await keepOwnerAndMode(file, old);
-      await file.writeFile(bytes);
-    } finally {
-      await file.close();
-    }
-    await rename(temporary, path);
-  } catch (error) {
-    await rm(temporary, { force: true }).catch(() => undefined);
-    throw error;
-  }
 }
 
 async function keepOwnerAndMode(file: FileHandle, old: Stats): Promise<void> {

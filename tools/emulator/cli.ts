@@ -2,6 +2,7 @@ import { X509Certificate } from 'node:crypto';
 import { Command, InvalidArgumentError } from 'commander';
 import { onInterrupt, readInput, reportError, tolerateClosedPipe } from '../common/command-line.js';
 import { ToolError } from '../common/tool-error.js';
+import { wholeNumber } from '../common/whole-number.js';
 import { SnapshotStore } from './ebs-snapshots.js';
 import { startEmulator } from './emulator.js';
 import { SERVICES } from './services.js';
@@ -21,7 +22,7 @@ const MAX_ROOT_BYTES = 16_384;
 
 const program = new Command('emulator')
   .description('Serve what tee-ami and tee-kms need of AWS, on loopback, to try things out')
-  .option('--port <n>', 'where to listen; 0 is any free port', whole(65_535), 4599)
+  .option('--port <n>', 'where to listen; 0 is any free port', wholeNumber(0, 65_535), 4599)
   .option('--folder <dir>', 'keep snapshots as files there (default: in memory)')
   .option(
     '--root <pem...>',
@@ -31,7 +32,7 @@ const program = new Command('emulator')
   .option('--reset <rate>', 'share of connections that are cut', rate, 0)
   .option('--corrupt <rate>', 'share of acknowledgements with a wrong checksum', rate, 0)
   .option('--slow <rate>', 'share of answers that take half a second', rate, 0)
-  .option('--seed <n>', 'the same seed gives the same faults', whole(2 ** 31), 1)
+  .option('--seed <n>', 'the same seed gives the same faults', wholeNumber(0, 2 ** 31), 1)
   .addHelpText(
     'after',
     `
@@ -82,15 +83,6 @@ function rate(text: string): number {
   if (text.trim() === '' || !(value >= 0 && value <= 1))
     throw new InvalidArgumentError('Expected a number of 0 to 1.');
   return value;
-}
-
-function whole(max: number): (text: string) => number {
-  return (text) => {
-    const value = Number(text);
-    if (!/^\d+$/.test(text) || value > max)
-      throw new InvalidArgumentError(`Expected a whole number of at most ${max}.`);
-    return value;
-  };
 }
 
 tolerateClosedPipe();

@@ -1,7 +1,7 @@
-import { randomBytes } from 'node:crypto';
-import { constants, type Stats } from 'node:fs';
-import { lstat, open, rename, rm } from 'node:fs/promises';
+import type { Stats } from 'node:fs';
+import { lstat } from 'node:fs/promises';
 import { writeOutput } from '../common/command-line.js';
+import { replaceFile } from '../common/replace-file.js';
 import { ToolError } from '../common/tool-error.js';
 
 /**
@@ -17,7 +17,12 @@ export async function writeSecret(path: string | undefined, secret: Uint8Array):
   }
   await writableOrThrow(path, async () => {
     const old = await findOld(path);
-    await replace(path, secret, 0o600 & (old?.mode ?? 0o600));
+    const mode = 0o600 & (old?.mode ?? 0o600);
+    await replaceFile(path, 0o600, async (file) => {
+      await file.writeFile(secret);
+      await file.chmod(mode);
+      await file.sync();
+    });
   });
 }
 
@@ -70,23 +75,4 @@ function refuseUnsafe(old: Stats, path: string): void {
     actual: `${what ?? "another user's file"} at ${path}`,
     hint: 'Name the file itself, or write to standard output and let the shell open the file.',
   });
-}
-
-async function replace(path: string, secret: Uint8Array, mode: number): Promise<void> {
-  const temporary = `${path}.${randomBytes(6).toString('hex')}.tmp`;
-  const { O_WRONLY, O_CREAT, O_EXCL, O_NOFOLLOW } = constants;
-  try {
-    const file = await open(temporary, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW, 0o600);
-    try {
-      await file.writeFile(secret);
-      await file.chmod(mode);
-      await file.sync();
-    } finally {
-      await file.close();
-    }
-    await rename(temporary, path);
-  } catch (error) {
-    await rm(temporary, { force: true }).catch(() => undefined);
-    throw error;
-  }
 }

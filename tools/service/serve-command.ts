@@ -13,6 +13,7 @@ import {
 import { EXIT, onInterrupt, readInput } from '../common/command-line.js';
 import { createKmsSigner, readSigningKey } from '../common/signing-key.js';
 import { ToolError } from '../common/tool-error.js';
+import { wholeNumber } from '../common/whole-number.js';
 import { listen } from './node-server.js';
 import type { RedisChallengeStore } from './redis-challenge-store.js';
 import { createVerifierHandler } from './verifier-handler.js';
@@ -89,14 +90,14 @@ export function serveCommand(): Command {
         .argParser(parseAddress)
         .default({ host: '127.0.0.1', port: 8080 }, '127.0.0.1:8080'),
     )
-    .option('--result-lifetime <seconds>', 'how long results count', whole(1, 86_400), 300)
-    .option('--challenge-lifetime <seconds>', 'how long challenges wait', whole(1, 3600), 120)
-    .option('--threads <n>', 'worker threads', whole(1, 256), availableParallelism())
+    .option('--result-lifetime <seconds>', 'how long results count', wholeNumber(1, 86_400), 300)
+    .option('--challenge-lifetime <seconds>', 'how long challenges wait', wholeNumber(1, 3600), 120)
+    .option('--threads <n>', 'worker threads', wholeNumber(1, 256), availableParallelism())
     .addOption(
       new Option('--provider <name>', 'cryptography to use').choices(PROVIDERS).default('wasm'),
     )
-    .option('--max-concurrent <n>', 'verifications under way at once', whole(1, 65_536), 256)
-    .option('--grace <seconds>', 'how long to finish after SIGTERM', whole(0, 600), 10)
+    .option('--max-concurrent <n>', 'verifications under way at once', wholeNumber(1, 65_536), 256)
+    .option('--grace <seconds>', 'how long to finish after SIGTERM', wholeNumber(0, 600), 10)
     .addHelpText('after', HELP)
     .action(serve);
 }
@@ -287,13 +288,4 @@ function parseAddress(text: string): Flags['listen'] {
   if (match === null || port > 65_535)
     throw new InvalidArgumentError('Expected host:port, e.g. 127.0.0.1:8080 or [::]:8080.');
   return { host: (match[1] ?? match[2]) as string, port };
-}
-
-function whole(min: number, max: number): (text: string) => number {
-  return (text) => {
-    const value = Number(text);
-    if (!/^\d+$/.test(text) || value < min || value > max)
-      throw new InvalidArgumentError(`Expected a whole number of ${min} to ${max}.`);
-    return value;
-  };
 }
