@@ -1,6 +1,7 @@
 import { EBSClient } from '@aws-sdk/client-ebs';
 import { EC2Client } from '@aws-sdk/client-ec2';
 import { toToolError } from './aws-errors.js';
+import { repeatBlockRequests } from './block-requests.js';
 import { HttpHandler } from './http-handler.js';
 
 /** Which account and region; what is left out comes from the environment, as for every AWS SDK. */
@@ -46,8 +47,9 @@ export async function openAwsClients(options: AwsOptions): Promise<AwsClients> {
   };
   const ebs = new EBSClient(config);
   const ec2 = new EC2Client({ ...config, requestHandler: new HttpHandler({ connections: 8 }) });
+  // Before the signature's step is moved behind it.
+  repeatBlockRequests(ebs);
   leaveOutUnusedSteps(ebs);
-  signBlocksByTheirChecksum(ebs);
   try {
     const resolvedRegion = await ebs.config.region();
     await ebs.config.credentials();
@@ -72,24 +74,4 @@ function leaveOutUnusedSteps({ middlewareStack }: EBSClient): void {
   middlewareStack.add((next) => next, {
     ...{ step: 'finalizeRequest', name: 'retryMiddleware', priority: 'high' },
   });
-}
-
-/**
- * The signature covers the SHA-256 of a block, which is its checksum: the SDK would compute it once
- * more, on the thread that also has to keep the connections busy.
- */
-function signBlocksByTheirChecksum(ebs: EBSClient): void {
-  ebs.middlewareStack.add(
-    (next, context) => async (args) => {
-      const { request } = args as { request?: { headers: Record<string, string> } };
-      if (context.commandName === 'PutSnapshotBlockCommand' && request !== undefined) {
-        const { headers } = request;
-        const name = Object.keys(headers).find((one) => one.toLowerCase() === 'x-amz-checksum');
-        const checksum = name === undefined ? '' : (headers[name] as string);
-        headers['x-amz-content-sha256'] = Buffer.from(checksum, 'base64').toString('hex');
-      }
-      return next(args);
-    },
-    { step: 'build', name: 'signBlocksByTheirChecksum' },
-  );
 }

@@ -95,7 +95,7 @@ export async function createAmi(options: CreateAmiOptions): Promise<CreatedAmi> 
       ? undefined
       : await checkImageDigest(options.image, manifest.imageDigest, signal);
   const zeros = options.sendZeros === true ? 'all' : 'content';
-  const blocks = await ImageBlocks.open(options.image, concurrency, zeros);
+  const blocks = await ImageBlocks.open(options.image, { maxHeld: concurrency, zeros });
   let clients: AwsClients | undefined;
   let state: UploadState | undefined;
   let unlock: (() => void) | undefined;

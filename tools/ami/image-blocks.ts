@@ -4,12 +4,23 @@ import { Worker } from 'node:worker_threads';
 import { type FileSource, withFiles } from '../common/file-source.js';
 import { ToolError } from '../common/tool-error.js';
 import { type ByteRange, findContentZeros, type ZerosToSend } from './content-zeros.js';
-import { type ReadBlocksMessage, type ReadBlocksOptions, readBlocks } from './read-blocks.js';
+import { LinearChecksum } from './linear-checksum.js';
+import {
+  type ReadBlocksCounts,
+  type ReadBlocksMessage,
+  type ReadBlocksOptions,
+  readBlocks,
+} from './read-blocks.js';
 
 /** Bytes of a block (EBS direct APIs). */
 export const BLOCK_BYTES = 524_288;
 /** Blocks that are read and hashed before anybody asks for them. */
 const READ_AHEAD = 8;
+const RELEASED_AT_ONCE = 2;
+/** While one thread waits for the disk another hashes; where the page cache reads ahead one does. */
+const DIRECT_READERS = 2;
+/** What a thread reads in one go, before the part of another: a hole is shared by all. */
+const STRIPE_BYTES = 8 * BLOCK_BYTES;
 const WASM_PAGE_BYTES = 65_536;
 const GIB = 1024 ** 3;
 const MAX_VOLUME_GIB = 65_536;
@@ -34,11 +45,7 @@ export interface ImageBlock {
 }
 
 /** All blocks that are to be sent. */
-export interface BlockSummary {
-  readonly changedBlocks: number;
-  /** Of these, zeros. */
-  readonly zeroBlocksSent: number;
-  readonly zeroBlocksLeftOut: number;
+export interface BlockSummary extends ReadBlocksCounts {
   /** Base64 SHA-256 over the blocks' digests in the order of their indices (LINEAR). */
   readonly checksum: string;
 }
@@ -48,9 +55,25 @@ interface Waiting {
   readonly reject: (error: ToolError) => void;
 }
 
+/** Which blocks, and how. */
+export interface BlocksToRead {
+  /** Blocks that may be held at once. */
+  readonly maxHeld: number;
+  /** Default: no block of zeros is among them. */
+  readonly zeros?: ZerosToSend | undefined;
+  /** Each after all before it, which costs time with a sparse image. Default false. */
+  readonly inOrder?: boolean;
+}
+
+/** A thread that fills slots of the memory. */
+interface Reader {
+  readonly worker: Worker;
+  readonly released: number[];
+}
+
 /**
- * The blocks of an image in their order, without zeros that no partition needs. A thread of its own reads
- * ahead and hashes, into memory that is taken once.
+ * The blocks of an image, without zeros that no partition needs. Threads of their own read ahead
+ * and hash, into memory that is taken once.
  */
 export class ImageBlocks {
   readonly path: string;
@@ -61,9 +84,10 @@ export class ImageBlocks {
   readonly hasTable: boolean;
   readonly #inode: number;
   readonly #memory: SharedArrayBuffer;
-  readonly #worker: Worker;
+  readonly #readers: readonly Reader[];
+  readonly #checksum: LinearChecksum;
+  readonly #counts: ReadBlocksCounts[] = [];
   readonly #ready: ImageBlock[] = [];
-  readonly #released: number[] = [];
   readonly #waiting: Waiting[] = [];
   #summary: BlockSummary | undefined;
   #failure: ToolError | undefined;
@@ -71,7 +95,7 @@ export class ImageBlocks {
   private constructor(
     path: string,
     stats: Stats,
-    maxHeld: number,
+    { maxHeld, inOrder = false }: BlocksToRead,
     contentZeros: readonly ByteRange[] | undefined,
   ) {
     this.path = path;
@@ -79,29 +103,36 @@ export class ImageBlocks {
     this.identity = { size: stats.size, mtimeMs: stats.mtimeMs };
     this.allocatedBytes = Math.min(stats.size, stats.blocks * 512);
     this.#inode = stats.ino;
+    // Holes then cost nothing, where the page cache would be filled with their zeros first.
+    const direct = stats.blocks * 512 + WORTH_SKIPPING_BYTES < stats.size;
+    const count = direct && !inOrder ? DIRECT_READERS : 1;
     // The memory of WebAssembly begins at a page, as reading past the page cache wants it.
     const slots = maxHeld + READ_AHEAD;
     const pages = (slots * BLOCK_BYTES) / WASM_PAGE_BYTES;
     const memory = new WebAssembly.Memory({ initial: pages, maximum: pages, shared: true });
     this.#memory = memory.buffer as unknown as SharedArrayBuffer;
-    const workerData: ReadBlocksOptions = {
-      ...{ path, size: stats.size, memory: this.#memory, blockBytes: BLOCK_BYTES },
-      keepZeros: contentZeros ?? [],
-      // Holes then cost nothing, where the page cache would be filled with their zeros first.
-      direct: stats.blocks * 512 + WORTH_SKIPPING_BYTES < stats.size,
-    };
-    // Without --input-type=module, which the text is not.
-    this.#worker = new Worker(WORKER, { eval: true, workerData, execArgv: [] });
-    this.#worker.on('message', (message: ReadBlocksMessage) => this.#take(message));
-    this.#worker.on('error', (cause) => this.#fail(unreadable(path, cause)));
-    this.#worker.postMessage(Array.from({ length: slots }, (_, slot) => slot));
+    this.#checksum = new LinearChecksum(count);
+    this.#readers = Array.from({ length: count }, (_, index) => {
+      const workerData: ReadBlocksOptions = {
+        ...{ path, size: stats.size, memory: this.#memory, blockBytes: BLOCK_BYTES, direct },
+        stripe: { bytes: STRIPE_BYTES, count, index },
+        keepZeros: contentZeros ?? [],
+      };
+      // Without --input-type=module, which the text is not.
+      const worker = new Worker(WORKER, { eval: true, workerData, execArgv: [] });
+      worker.on('message', (message: ReadBlocksMessage) => this.#take(index, message));
+      worker.on('error', (cause) => this.#fail(unreadable(path, cause)));
+      return { worker, released: [] };
+    });
+    for (let slot = 0; slot < slots; slot++) this.#readerOf(slot).released.push(slot);
+    for (const { worker, released } of this.#readers) worker.postMessage(released.splice(0));
   }
 
   /**
-   * Opens a raw disk image; up to `maxHeld` blocks may be held at once. Without `zeros`, no block of
-   * zeros is among them. Throws `file.unreadable`, `ami.image-invalid`.
+   * Opens a raw disk image. Throws `file.unreadable`, `ami.image-invalid`.
    */
-  static async open(path: string, maxHeld: number, zeros?: ZerosToSend): Promise<ImageBlocks> {
+  static async open(path: string, which: BlocksToRead): Promise<ImageBlocks> {
+    const { zeros } = which;
     // A pipe would keep us waiting for its writer.
     const flags = constants.O_RDONLY | constants.O_NONBLOCK;
     const handle = await open(path, flags).catch((cause: unknown) => {
@@ -117,7 +148,7 @@ export class ImageBlocks {
         zeros === 'content'
           ? await withFiles([path], ([file]) => findContentZeros(file as FileSource))
           : [{ start: 0, end: zeros === 'all' ? stats.size : 0 }];
-      return new ImageBlocks(path, stats, maxHeld, contentZeros);
+      return new ImageBlocks(path, stats, which, contentZeros);
     } finally {
       await handle.close();
     }
@@ -171,15 +202,16 @@ export class ImageBlocks {
   }
 
   async close(): Promise<void> {
-    await this.#worker.terminate();
+    await Promise.all(this.#readers.map(({ worker }) => worker.terminate()));
   }
 
-  #take(message: ReadBlocksMessage): void {
+  #take(reader: number, message: ReadBlocksMessage): void {
     if ('unreadable' in message) this.#fail(unreadable(this.path, message.unreadable));
     else if ('shorter' in message)
       this.#fail(new ToolError('ami.image-changed', { actual: `${this.path} became shorter` }));
     else if ('slot' in message) {
       const { slot, index, digest } = message;
+      this.#checksum.add(reader, index, digest);
       const block: ImageBlock = {
         ...{ index, digest, bytes: Buffer.from(this.#memory, slot * BLOCK_BYTES, BLOCK_BYTES) },
         release: () => this.#release(slot),
@@ -188,15 +220,34 @@ export class ImageBlocks {
       if (waiting === undefined) this.#ready.push(block);
       else waiting.resolve(block);
     } else {
-      this.#summary = message;
-      for (const { resolve } of this.#waiting.splice(0)) resolve(undefined);
+      this.#checksum.end(reader);
+      this.#counts.push(message);
+      if (this.#counts.length === this.#readers.length) this.#end();
     }
+  }
+
+  #end(): void {
+    const sum = (name: keyof ReadBlocksCounts): number =>
+      this.#counts.reduce((total, counts) => total + counts[name], 0);
+    this.#summary = {
+      changedBlocks: sum('changedBlocks'),
+      zeroBlocksSent: sum('zeroBlocksSent'),
+      zeroBlocksLeftOut: sum('zeroBlocksLeftOut'),
+      checksum: this.#checksum.digest(),
+    };
+    for (const { resolve } of this.#waiting.splice(0)) resolve(undefined);
+  }
+
+  /** Each thread has slots of its own, so that none waits for what another one read. */
+  #readerOf(slot: number): Reader {
+    return this.#readers[slot % this.#readers.length] as Reader;
   }
 
   /** Several at once, since each message wakes the thread; it has others to read into meanwhile. */
   #release(slot: number): void {
-    this.#released.push(slot);
-    if (this.#released.length >= READ_AHEAD / 2) this.#worker.postMessage(this.#released.splice(0));
+    const { worker, released } = this.#readerOf(slot);
+    released.push(slot);
+    if (released.length >= RELEASED_AT_ONCE) worker.postMessage(released.splice(0));
   }
 
   #fail(error: ToolError): void {

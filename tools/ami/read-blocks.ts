@@ -1,7 +1,7 @@
 import type { createHash as nodeCreateHash } from 'node:crypto';
 import type * as nodeFs from 'node:fs';
 
-/** What the reading thread is told at its start. */
+/** What a reading thread is told at its start. */
 export interface ReadBlocksOptions {
   readonly path: string;
   readonly size: number;
@@ -10,19 +10,24 @@ export interface ReadBlocksOptions {
   readonly memory: SharedArrayBuffer;
   /** Also of a slot of the memory. */
   readonly blockBytes: number;
+  /** Of each `count` stripes this thread reads the one with `index`; others read the rest. */
+  readonly stripe: { readonly bytes: number; readonly count: number; readonly index: number };
   /** Where blocks of zeros count as data: any block that a range touches. */
   readonly keepZeros: readonly { readonly start: number; readonly end: number }[];
 }
 
-/** What the reading thread says: a filled slot, that nothing is left, or why it cannot go on. */
+/** What a reading thread counted. */
+export interface ReadBlocksCounts {
+  readonly changedBlocks: number;
+  /** Of these, zeros. */
+  readonly zeroBlocksSent: number;
+  readonly zeroBlocksLeftOut: number;
+}
+
+/** What a reading thread says: a filled slot, that nothing is left, or why it cannot go on. */
 export type ReadBlocksMessage =
   | { readonly slot: number; readonly index: number; readonly digest: Uint8Array }
-  | {
-      readonly changedBlocks: number;
-      readonly checksum: string;
-      readonly zeroBlocksSent: number;
-      readonly zeroBlocksLeftOut: number;
-    }
+  | ReadBlocksCounts
   | { readonly shorter: true }
   | { readonly unreadable: string };
 
@@ -41,12 +46,11 @@ export function readBlocks(
   fs: Pick<typeof nodeFs, 'openSync' | 'readSync' | 'closeSync' | 'constants'>,
   createHash: typeof nodeCreateHash,
 ): void {
-  const { path, size, memory, blockBytes } = options;
+  const { path, size, memory, blockBytes, stripe } = options;
   const zeros = Buffer.alloc(blockBytes);
-  const linear = createHash('sha256');
   let file = -1;
   let direct = false;
-  let offset = 0;
+  let offset = stripe.index * stripe.bytes;
   let changedBlocks = 0;
   let zeroBlocksSent = 0;
   let zeroBlocksLeftOut = 0;
@@ -93,10 +97,15 @@ export function readBlocks(
     return options.keepZeros.some(({ start, end }) => start < offset + blockBytes && end > offset);
   }
 
+  function advance(): void {
+    offset += blockBytes;
+    if (offset % stripe.bytes === 0) offset += (stripe.count - 1) * stripe.bytes;
+  }
+
   function next(slot: number): ReadBlocksMessage {
     if (file < 0) open();
     const bytes = Buffer.from(memory, slot * blockBytes, blockBytes);
-    for (; offset < size; offset += blockBytes) {
+    for (; offset < size; advance()) {
       if (!fill(bytes)) return { shorter: true };
       if (bytes.equals(zeros)) {
         if (!keepsZeros()) {
@@ -106,14 +115,12 @@ export function readBlocks(
         zeroBlocksSent++;
       }
       const digest = createHash('sha256').update(bytes).digest();
-      linear.update(digest);
       changedBlocks++;
       const index = offset / blockBytes;
-      offset += blockBytes;
+      advance();
       return { slot, index, digest: new Uint8Array(digest) };
     }
-    const checksum = linear.digest('base64');
-    return { changedBlocks, checksum, zeroBlocksSent, zeroBlocksLeftOut };
+    return { changedBlocks, zeroBlocksSent, zeroBlocksLeftOut };
   }
 
   let ended = false;

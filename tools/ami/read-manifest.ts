@@ -74,7 +74,7 @@ async function digestImage(
   algorithm: string,
   signal: AbortSignal,
 ): Promise<{ readonly actual: string; readonly identity: ImageIdentity }> {
-  const blocks = await ImageBlocks.open(path, 1);
+  const blocks = await ImageBlocks.open(path, { maxHeld: 1, inOrder: true });
   const stop = (): void => blocks.stop(new ToolError('ami.interrupted'));
   signal.addEventListener('abort', stop);
   try {

@@ -1,7 +1,7 @@
 /**
  * What an upload costs, compared with what reading, hashing and HTTP alone cost: the same blocks over
  * as many connections to the same server, without the AWS SDK, without retries, without a state file.
- * Also: a sparse image against its data alone, and the memory of an upload.
+ * Also: a sparse image against its data alone, both from the disk, and the memory of an upload.
  * On a busy machine the processor's time says more than the clock's. Needs a build.
  * Usage: node tools/ami/upload.bench.mjs [megabytes] [rounds]
  */
@@ -32,7 +32,9 @@ const blocks =
     ? Math.ceil(statSync(process.argv[3]).size / BLOCK)
     : Math.ceil((megabytes * 1e6) / BLOCK);
 const root = fileURLToPath(new URL('../..', import.meta.url));
-const folder = process.argv[2] === 'alone' ? '' : mkdtempSync(join(tmpdir(), 'tee-ami-bench-'));
+const folder = ['alone', 'serve'].includes(process.argv[2])
+  ? ''
+  : mkdtempSync(join(tmpdir(), 'tee-ami-bench-'));
 const environment = {
   AWS_ACCESS_KEY_ID: 'bench',
   AWS_SECRET_ACCESS_KEY: 'bench',
@@ -67,11 +69,13 @@ if (process.argv[2] === 'alone') {
   console.log(JSON.stringify(await timed(() => sendAlone(image, url))));
   process.exit();
 }
-const emulator = spawn(
-  process.execPath,
-  [join(root, 'build/tools/emulator/cli.js'), '--port', '0'],
-  { stdio: ['ignore', 'pipe', 'inherit'] },
-);
+if (process.argv[2] === 'serve') {
+  await serve();
+  await new Promise(() => {});
+}
+const emulator = spawn(process.execPath, [fileURLToPath(import.meta.url), 'serve'], {
+  stdio: ['ignore', 'pipe', 'inherit'],
+});
 try {
   const url = await new Promise((resolve) => {
     emulator.stdout.once('data', (data) => resolve(String(data).trim()));
@@ -80,12 +84,22 @@ try {
   // The same amount of data, spread over 4 GiB of holes.
   const stride = Math.floor((4 * 2 ** 30) / BLOCK / blocks);
   const sparse = makeImage('sparse.raw', 4 * 2 ** 30, (i) => i * stride);
-  const times = { alone: [], dense: [], sparse: [], aloneCpu: [], denseCpu: [] };
+  const times = {
+    alone: [],
+    dense: [],
+    sparse: [],
+    aloneCpu: [],
+    denseCpu: [],
+    share: [],
+    holes: [],
+  };
   let memory = 0;
   for (let round = 0; round <= rounds; round++) {
     const alone = runAlone(dense, url);
     const denseUpload = upload(dense, url);
     const sparseUpload = upload(sparse, url);
+    forgetPages(dense);
+    const coldUpload = upload(dense, url);
     memory = Math.max(memory, denseUpload.memory, sparseUpload.memory);
     if (round === 0) continue; // warming up
     times.alone.push(alone.ms);
@@ -93,17 +107,20 @@ try {
     times.sparse.push(sparseUpload.ms);
     times.aloneCpu.push(alone.cpuMs);
     times.denseCpu.push(denseUpload.cpuMs);
+    // One after the other: a machine that is slow for a while is so for both.
+    times.share.push(alone.ms / denseUpload.ms);
+    times.holes.push(sparseUpload.ms / coldUpload.ms);
   }
   const [alone, denseMs, sparseMs] = [times.alone, times.dense, times.sparse].map(median);
   const [aloneCpu, denseCpu] = [times.aloneCpu, times.denseCpu].map(median);
   const rate = (ms) => `${ms.toFixed(0)} ms (${((blocks * BLOCK) / 1e3 / ms).toFixed(0)} MB/s)`;
   console.log(`reading, hashing and HTTP alone: ${rate(alone)}`);
-  console.log(`upload: ${rate(denseMs)}, ${((100 * alone) / denseMs).toFixed(0)} % of that rate`);
+  console.log(`upload: ${rate(denseMs)}, ${percents(times.share)} of that rate`);
   console.log(
     `processor time of a block: ${(aloneCpu / blocks).toFixed(2)} ms alone, ${(denseCpu / blocks).toFixed(2)} ms in an upload (${((100 * aloneCpu) / denseCpu).toFixed(0)} %)`,
   );
   console.log(
-    `the same data in 4 GiB of holes: ${rate(sparseMs)}, ratio ${(sparseMs / denseMs).toFixed(2)}`,
+    `the same data in 4 GiB of holes: ${rate(sparseMs)}, ${percents(times.holes)} of the time without holes, both from the disk`,
   );
   console.log(`memory of an upload: ${memory.toFixed(0)} MiB at most`);
 } finally {
@@ -124,6 +141,35 @@ function makeImage(name, bytes, place) {
   }
   closeSync(file);
   return path;
+}
+
+/** The emulator; it forgets each block, so that its memory is not what is measured. */
+async function serve() {
+  const module = (name) => import(join(root, `build/tools/emulator/${name}.js`));
+  const { SnapshotStore } = await module('ebs-snapshots');
+  const store = new (class extends SnapshotStore {
+    write({ digests }, index, _block, digest) {
+      digests.set(index, digest);
+    }
+  })();
+  const { createEbsService } = await module('ebs-service');
+  const { createEc2Service } = await module('ec2-service');
+  const services = [createEbsService(store), createEc2Service(store)];
+  const { startEmulator } = await module('emulator');
+  console.log((await startEmulator({ services })).url);
+}
+
+/** The next reading of the file is from the disk, as that of a file with holes always is. */
+function forgetPages(path) {
+  const { status } = spawnSync('dd', [
+    `of=${path}`,
+    'oflag=nocache',
+    'conv=notrunc,fdatasync',
+    'count=0',
+    'status=none',
+  ]);
+  if (status !== 0)
+    console.log('dd could not drop the cached pages: the data alone comes from memory');
 }
 
 /** The same work without the SDK, also in a process of its own: both begin cold. */
@@ -214,6 +260,12 @@ async function timed(work) {
   await work();
   const { user, system } = process.cpuUsage(before);
   return { ms: performance.now() - start, cpuMs: (user + system) / 1000 };
+}
+
+function percents(values) {
+  const percent = (value) => `${(100 * value).toFixed(0)} %`;
+  const sorted = [...values].sort((a, b) => a - b);
+  return `${percent(median(values))} (${percent(sorted[0])} to ${percent(sorted.at(-1))})`;
 }
 
 function median(values) {
