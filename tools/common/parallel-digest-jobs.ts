@@ -1,4 +1,4 @@
-import { createHash as nodeCreateHash, webcrypto } from 'node:crypto';
+import { createHash as nodeCreateHash } from 'node:crypto';
 import * as nodeFs from 'node:fs';
 import { availableParallelism } from 'node:os';
 import { Worker } from 'node:worker_threads';
@@ -14,10 +14,12 @@ import { ToolError } from './tool-error.js';
 
 /** Below this, handing a job to another thread costs more than it saves. */
 const WORTH_A_THREAD_BYTES = 1024 * 1024;
-/** What may be read into memory at once, for libuv's threads, which are there already. */
-const MAX_POOL_BYTES = 64 * 1024 * 1024;
-/** From here on a thread of its own is worth its start of some 15 ms. */
-const WORTH_A_START_BYTES = 24 * 1024 * 1024;
+/** Starting a thread takes about as long as hashing this. */
+const START_BYTES = 15 * 1024 * 1024;
+/** Threads besides this one: an image seldom has more large parts. */
+const MAX_THREADS = 3;
+/** What stays in a core's second cache between reading and hashing. */
+const BUFFER_BYTES = 256 * 1024;
 
 /** A job as threads get it: with node:crypto's name of the algorithm. */
 interface NamedJob {
@@ -34,10 +36,11 @@ function hashJobs(
   createHash: typeof nodeCreateHash,
   path: string,
   jobs: readonly NamedJob[],
+  bufferBytes: number,
 ): Uint8Array[] {
   const file = fs.openSync(path, 'r');
   try {
-    const buffer = new Uint8Array(1024 * 1024);
+    const buffer = new Uint8Array(bufferBytes);
     const zeros = new Uint8Array(64 * 1024);
     return jobs.map(({ algorithm, pieces }) => {
       const hash = createHash(algorithm);
@@ -64,34 +67,44 @@ function hashJobs(
 
 /** A thread is started from text, so that the command stays one file wherever it is bundled to. */
 const WORKER = `
-const { parentPort, workerData } = require('node:worker_threads');
+const { parentPort } = require('node:worker_threads');
 const { createHash } = require('node:crypto');
+const fs = require('node:fs');
 const hashJobs = ${hashJobs.toString()};
-parentPort.postMessage(hashJobs(require('node:fs'), createHash, workerData.path, workerData.jobs));
+parentPort.on('message', ({ path, jobs }) => {
+  let answer;
+  try {
+    answer = { digests: hashJobs(fs, createHash, path, jobs, ${BUFFER_BYTES}) };
+  } catch (error) {
+    answer = { reason: error instanceof Error ? error.message : String(error) };
+  }
+  parentPort.postMessage(answer);
+});
 `;
 
+/** What a thread answers. */
+type Answer = { readonly digests: Uint8Array[] } | { readonly reason: string };
+
+/** Threads that wait for their next file. */
+const waiting: Worker[] = [];
+
 /**
- * Computes digests of a file on all cores. This thread takes the largest job and whatever is small;
- * libuv's threads take jobs of a few MiB, read into memory (64 MiB at most); the other large ones
- * get a thread. Sources that are no files are hashed here. Throws `file.unreadable`.
+ * Computes digests of a file on all cores; threads are kept for the next file. Sources that are no
+ * files are hashed here. Throws `file.unreadable`.
  */
 export const runDigestJobsInParallel: RunDigestJobs = async (source, jobs) => {
   if (!isFile(source)) return runDigestJobs(source, jobs, createNodeHasher);
   const { path } = source;
-  const { own, pool, thread } = dealOut(jobs);
+  const [own = [], ...shares] = dealOut(jobs);
   const results = new Map<DigestJob, Uint8Array>();
   const keep = (share: readonly DigestJob[], digests: readonly Uint8Array[]): void => {
     for (const [i, job] of share.entries()) results.set(job, digests[i] as Uint8Array);
   };
   try {
-    const inThread = thread.length === 0 ? [] : hashInThread(path, thread);
-    const inPool = Promise.all(hashInPool(path, pool));
-    const others = Promise.all([inThread, inPool]);
+    const others = Promise.all(shares.map((share) => hashInThread(path, share)));
     others.catch(() => undefined); // awaited below
-    keep(own, hashJobs(nodeFs, nodeCreateHash, path, own.map(toNamed)));
-    const [threadDigests, poolDigests] = await others;
-    keep(thread, threadDigests);
-    keep(pool, poolDigests);
+    keep(own, hashJobs(nodeFs, nodeCreateHash, path, own.map(toNamed), BUFFER_BYTES));
+    for (const [i, digests] of (await others).entries()) keep(shares[i] ?? [], digests);
   } catch (cause) {
     const reason = cause instanceof Error ? cause.message : String(cause);
     throw new ToolError('file.unreadable', { actual: `${path}: ${reason}`, cause });
@@ -99,58 +112,43 @@ export const runDigestJobsInParallel: RunDigestJobs = async (source, jobs) => {
   return jobs.map((job) => results.get(job) as Uint8Array);
 };
 
-/** Who hashes what. */
-function dealOut(jobs: readonly DigestJob[]): Record<'own' | 'pool' | 'thread', DigestJob[]> {
-  const own: DigestJob[] = [];
-  const pool: DigestJob[] = [];
-  const thread: DigestJob[] = [];
-  let poolBytes = 0;
-  const [largest, ...rest] = [...jobs].sort((a, b) => bytesOf(b) - bytesOf(a));
-  if (largest !== undefined) own.push(largest);
-  for (const job of rest) {
+/** Who hashes what, this thread first: each job, the largest first, goes where least is to be done. */
+function dealOut(jobs: readonly DigestJob[]): DigestJob[][] {
+  const threads = Math.min(availableParallelism() - 1, MAX_THREADS);
+  const own = { jobs: [] as DigestJob[], bytes: 0 };
+  const others = Array.from({ length: threads }, (_, i) => ({
+    jobs: [] as DigestJob[],
+    bytes: i < waiting.length ? 0 : START_BYTES,
+  }));
+  for (const job of [...jobs].sort((a, b) => bytesOf(b) - bytesOf(a))) {
     const bytes = bytesOf(job);
-    if (bytes < WORTH_A_THREAD_BYTES || availableParallelism() < 2) own.push(job);
-    else if (bytes >= WORTH_A_START_BYTES || poolBytes + bytes > MAX_POOL_BYTES) thread.push(job);
-    else {
-      pool.push(job);
-      poolBytes += bytes;
-    }
+    const all = bytes < WORTH_A_THREAD_BYTES ? [own] : [own, ...others];
+    const share = all.reduce((best, one) => (one.bytes < best.bytes ? one : best));
+    share.jobs.push(job);
+    share.bytes += bytes;
   }
-  return { own, pool, thread };
+  return [own.jobs, ...others.map((share) => share.jobs).filter(({ length }) => length > 0)];
 }
 
-/** WebCrypto hashes in libuv's threads while this one works. */
-function hashInPool(path: string, jobs: readonly DigestJob[]): Promise<Uint8Array>[] {
-  if (jobs.length === 0) return [];
-  const file = nodeFs.openSync(path, 'r');
-  try {
-    return jobs.map(async ({ algorithm, pieces }) => {
-      const data = Buffer.allocUnsafeSlow(bytesOf({ algorithm, pieces }));
-      let at = 0;
-      for (const piece of pieces) {
-        if ('bytes' in piece) data.set(piece.bytes, at);
-        else if ('zeros' in piece) data.fill(0, at, at + piece.zeros);
-        else if (nodeFs.readSync(file, data, at, piece.length, piece.offset) !== piece.length)
-          throw new Error('the file ended early: it changed while it was read');
-        at += pieceBytes(piece);
-      }
-      return new Uint8Array(await webcrypto.subtle.digest(algorithm, data));
+async function hashInThread(path: string, jobs: readonly DigestJob[]): Promise<Uint8Array[]> {
+  // Flags such as --input-type would be read as the thread's own.
+  const worker = waiting.pop() ?? new Worker(WORKER, { eval: true, execArgv: [] });
+  worker.ref();
+  const answer = await new Promise<Answer>((resolve, reject) => {
+    const exited = (): void => reject(new Error('the hashing thread ended without an answer'));
+    worker.once('error', reject).once('exit', exited);
+    worker.once('message', (message: Answer) => {
+      worker.off('error', reject).off('exit', exited);
+      resolve(message);
     });
-  } finally {
-    // Everything was read: up to its first await, each of these functions has run.
-    nodeFs.closeSync(file);
-  }
-}
-
-function hashInThread(path: string, jobs: readonly DigestJob[]): Promise<Uint8Array[]> {
-  return new Promise((resolve, reject) => {
-    const workerData = { path, jobs: jobs.map(toNamed) };
-    // Flags such as --input-type would be read as the thread's own.
-    const worker = new Worker(WORKER, { eval: true, workerData, execArgv: [] });
-    worker.once('message', resolve);
-    worker.once('error', reject);
-    worker.once('exit', () => reject(new Error('the hashing thread ended without an answer')));
+    worker.postMessage({ path, jobs: jobs.map(toNamed) });
   });
+  // It keeps no process from ending.
+  worker.unref();
+  if (waiting.length < MAX_THREADS) waiting.push(worker);
+  else await worker.terminate();
+  if ('reason' in answer) throw new Error(answer.reason);
+  return answer.digests;
 }
 
 const toNamed = ({ algorithm, pieces }: DigestJob): NamedJob => ({
