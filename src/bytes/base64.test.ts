@@ -15,6 +15,11 @@ describe('encodeBase64', () => {
     );
   });
 
+  it.each([8191, 8192, 8193, 1_000_001])('takes %i bytes', (length) => {
+    const value = new Uint8Array(length).map((_, i) => (i * 31) ^ (i >> 8));
+    expect(encodeBase64(value)).toBe(Buffer.from(value).toString('base64'));
+  });
+
   it('reads views from their offset', () => {
     const view = new Uint8Array([9, 1, 2, 3, 9]).subarray(1, 4);
     expect(encodeBase64(view)).toBe('AQID');

@@ -12,11 +12,14 @@ const VALUES: Int8Array = (() => {
   return values;
 })();
 
-/** ECMAScript 2026 has it in the engine, many times faster; Node 20 does not. */
+/** ECMAScript 2026 has both in the engine, many times faster; Node 20 does not. */
 const NATIVE: { fromHex?(text: string): Bytes } = Uint8Array as { fromHex?(text: string): Bytes };
+type WithHex = Uint8Array & { toHex?(): string };
 
 /** Lower-case hex without separators. */
 export function encodeHex(bytes: Uint8Array): string {
+  const native = (bytes as WithHex).toHex?.();
+  if (native !== undefined) return native;
   let text = '';
   // Twice as fast as an iterator, and each verification writes some 50 digests.
   for (let i = 0; i < bytes.length; i++) text += DIGITS[bytes[i] as number];

@@ -22,35 +22,16 @@ export async function signJws(
     ...header,
   });
   const encoder = new TextEncoder();
-  const protectedHeader = base64Url(encoder.encode(text));
-  const body = base64Url(payload);
+  const protectedHeader = encodeBase64Url(encoder.encode(text));
+  const body = encodeBase64Url(payload);
   const signature = await signer.sign(encoder.encode(`${protectedHeader}.${body}`));
   const expected = algorithm === 'ES384' ? 96 : 64;
   if (!(signature instanceof Uint8Array) || signature.length !== expected)
     throw new TypeError(`a signer for ${algorithm} must give ${expected} bytes (r || s)`);
-  return { payload: body, protected: protectedHeader, signature: base64Url(signature) };
+  return { payload: body, protected: protectedHeader, signature: encodeBase64Url(signature) };
 }
 
 /** The compact form (RFC 7515, 7.1). */
 export function compactJws(jws: FlattenedJws): string {
   return `${jws.protected}.${jws.payload}.${jws.signature}`;
-}
-
-const ALPHABET = 'ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_';
-/** Every pair of digits: two look-ups for three bytes. */
-const PAIRS: readonly string[] = Array.from(
-  { length: 4096 },
-  (_, i) => `${ALPHABET[i >> 6]}${ALPHABET[i & 63]}`,
-);
-
-/** Base64url without padding, for tokens that are made by the thousand. */
-function base64Url(bytes: Uint8Array): string {
-  const whole = bytes.length - (bytes.length % 3);
-  let text = '';
-  for (let i = 0; i < whole; i += 3) {
-    const three =
-      ((bytes[i] as number) << 16) | ((bytes[i + 1] as number) << 8) | (bytes[i + 2] as number);
-    text += (PAIRS[three >> 12] as string) + (PAIRS[three & 4095] as string);
-  }
-  return text + encodeBase64Url(bytes.subarray(whole));
 }

@@ -1,5 +1,5 @@
-import { hmac } from '@noble/hashes/hmac.js';
-import { sha256 } from '@noble/hashes/sha2.js';
+import { type _HMAC, hmac } from '@noble/hashes/hmac.js';
+import { type _SHA256, sha256 } from '@noble/hashes/sha2.js';
 import { asciiBytes, type Bytes, concatBytes, copyBytes } from '../bytes/bytes.js';
 import { decodeHex, encodeHex } from '../bytes/hex.js';
 import { AttestationError } from './attestation-error.js';
@@ -92,7 +92,7 @@ export function createChallenges(options: ChallengesOptions): Challenges {
   const toleranceMs = clockToleranceSeconds * 1000;
   // Whatever the clocks say within the tolerance: forgotten only when no machine accepts it any more.
   const keepMs = lifetimeMs + 4 * toleranceMs + 1000;
-  const [key] = keys as [Bytes, ...Bytes[]];
+  const [key] = keys as [KeyedMac, ...KeyedMac[]];
 
   function checked(given: Uint8Array | string, audience: string): Body {
     const nonce = readNonce(given);
@@ -104,7 +104,7 @@ export function createChallenges(options: ChallengesOptions): Challenges {
     if (signedBy === undefined)
       refuse('challenge.forged', 'a challenge issued with this key', encodeHex(nonce));
     const random = nonce.subarray(RANDOM_AT, AUDIENCE_AT);
-    const tag = audienceTag(signedBy as Bytes, random, audienceBytes);
+    const tag = audienceTag(signedBy as KeyedMac, random, audienceBytes);
     if (!equalInConstantTime(tag, nonce.subarray(AUDIENCE_AT, MAC_AT)))
       refuse('challenge.wrong-audience', `issued for ${audience}`, 'another audience');
     const issuedAtMs = readTime(nonce);
@@ -167,13 +167,25 @@ interface Body {
   readonly issuedAtMs: number;
 }
 
-function macOf(key: Bytes, body: Uint8Array): Uint8Array {
-  return hmac(sha256, key, concatBytes(MAC_LABEL, body)).subarray(0, NONCE_BYTES - MAC_AT);
+/** HMAC-SHA256 that has taken its key: each message goes through a copy. */
+type KeyedMac = _HMAC<_SHA256>;
+
+function macOf(key: KeyedMac, body: Uint8Array): Uint8Array {
+  const message = concatBytes(MAC_LABEL, body);
+  return key
+    .clone()
+    .update(message)
+    .digest()
+    .subarray(0, NONCE_BYTES - MAC_AT);
 }
 
-function audienceTag(key: Bytes, random: Uint8Array, audience: Uint8Array): Uint8Array {
+function audienceTag(key: KeyedMac, random: Uint8Array, audience: Uint8Array): Uint8Array {
   const message = concatBytes(AUDIENCE_LABEL, random, audience);
-  return hmac(sha256, key, message).subarray(0, MAC_AT - AUDIENCE_AT);
+  return key
+    .clone()
+    .update(message)
+    .digest()
+    .subarray(0, MAC_AT - AUDIENCE_AT);
 }
 
 /** How long it takes tells nothing about where they differ. */
@@ -183,10 +195,10 @@ function equalInConstantTime(a: Uint8Array, b: Uint8Array): boolean {
   return difference === 0;
 }
 
-function readKey(key: Uint8Array): Bytes {
+function readKey(key: Uint8Array): KeyedMac {
   if (!(key instanceof Uint8Array) || key.length < MIN_KEY_BYTES)
     throw new TypeError(`a key must be at least ${MIN_KEY_BYTES} random bytes`);
-  return copyBytes(key);
+  return hmac.create(sha256, copyBytes(key));
 }
 
 function readAudience(audience: string): Uint8Array {

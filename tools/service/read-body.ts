@@ -11,6 +11,8 @@ export interface VerificationRequest {
   readonly evidence: string;
 }
 
+const UTF8 = new TextDecoder('utf-8', { fatal: true });
+
 /**
  * Reads a request for verification. Throws `service.media-type`, `service.body-too-large`,
  * `service.body-invalid`.
@@ -25,7 +27,7 @@ export async function readVerificationRequest(
   const bytes = await untilAborted(exchange.read(maxBytes, signal), signal);
   let json: unknown;
   try {
-    json = JSON.parse(new TextDecoder('utf-8', { fatal: true }).decode(bytes));
+    json = JSON.parse(UTF8.decode(bytes));
   } catch (cause) {
     throw new ToolError('service.body-invalid', { expected: 'JSON', cause });
   }
