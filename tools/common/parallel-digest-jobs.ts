@@ -130,9 +130,18 @@ function dealOut(jobs: readonly DigestJob[]): DigestJob[][] {
   return [own.jobs, ...others.map((share) => share.jobs).filter(({ length }) => length > 0)];
 }
 
-async function hashInThread(path: string, jobs: readonly DigestJob[]): Promise<Uint8Array[]> {
+function startThread(): Worker {
   // Flags such as --input-type would be read as the thread's own.
-  const worker = waiting.pop() ?? new Worker(WORKER, { eval: true, execArgv: [] });
+  const worker = new Worker(WORKER, { eval: true, execArgv: [] });
+  // One that ended for whatever reason would never answer.
+  worker.once('exit', () => {
+    if (waiting.includes(worker)) waiting.splice(waiting.indexOf(worker), 1);
+  });
+  return worker;
+}
+
+async function hashInThread(path: string, jobs: readonly DigestJob[]): Promise<Uint8Array[]> {
+  const worker = waiting.pop() ?? startThread();
   worker.ref();
   const answer = await new Promise<Answer>((resolve, reject) => {
     const exited = (): void => reject(new Error('the hashing thread ended without an answer'));

@@ -223,6 +223,8 @@ describe.runIf(isRedisThere)('two handlers and one Redis', () => {
     await until(async () => accepted > before + 5, 'recovery');
     running = false;
     await load;
+    // One of them may have answered all of these.
+    for (const store of stores) await until(() => isUp(store), 'the other connection');
     // It came back empty: what it may have forgotten is refused, used or not.
     for (const handler of handlers)
       for (const body of [used, unused])
