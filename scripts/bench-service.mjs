@@ -45,9 +45,9 @@ await roles[role]();
 
 /**
  * Evidence of simulated machines; each document carries a challenge, and none is used twice. The first
- * `warmUp` are all from one machine.
+ * WARM_UP are all from one machine.
  */
-async function makeBodies(count, key, instances, warmUp = WARM_UP) {
+async function makeBodies(count, key, instances) {
   const { createNitroPki } = await import('../build/tools/simulator/nitro-pki.js');
   const { createChallenges } = await import('../dist/result.js');
   const { encodeBase64, encodeHex } = await import('../dist/bytes.js');
@@ -55,8 +55,8 @@ async function makeBodies(count, key, instances, warmUp = WARM_UP) {
   const challenges = createChallenges({ key, lifetimeSeconds: LIFETIME_SECONDS });
   const pcrs = new Map(Array.from({ length: 16 }, (_, i) => [i, new Uint8Array(48).fill(i + 1)]));
   const bodies = [];
-  for (let i = 0; i < warmUp + count; i++) {
-    const instance = i < warmUp ? 0 : i % instances;
+  for (let i = 0; i < WARM_UP + count; i++) {
+    const instance = i < WARM_UP ? 0 : i % instances;
     const { nonce } = challenges.issue(AUDIENCE);
     const document = await pki.issueDocument({
       platform: 'nitrotpm',
@@ -190,7 +190,7 @@ function answerOf(child) {
 
 async function startRaw(provider, all, root) {
   const child = start('raw');
-  const warmUp = all.slice(0, Math.min(WARM_UP, 1000));
+  const warmUp = all.slice(0, 1000);
   const bodies = all.slice(WARM_UP, WARM_UP + 2000);
   child.send({ warmUp, bodies, root, provider, seconds: SECONDS });
   await answerOf(child);

@@ -29,7 +29,7 @@ function encode(bytes: Uint8Array, alphabet: Uint8Array): string {
   for (let i = 0; i < text.length; i++) {
     const at = (i * 3) >> 2;
     const two = ((bytes[at] as number) << 8) | (bytes[at + 1] ?? 0);
-    text[i] = alphabet[(two >> (10 - 2 * (i * 3 - 4 * at))) & 63] as number;
+    text[i] = alphabet[(two >> (10 - 2 * ((i * 3) & 3))) & 63] as number;
   }
   return new TextDecoder().decode(text);
 }

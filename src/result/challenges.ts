@@ -171,21 +171,16 @@ interface Body {
 type KeyedMac = _HMAC<_SHA256>;
 
 function macOf(key: KeyedMac, body: Uint8Array): Uint8Array {
-  const message = concatBytes(MAC_LABEL, body);
-  return key
-    .clone()
-    .update(message)
-    .digest()
-    .subarray(0, NONCE_BYTES - MAC_AT);
+  return shortMac(key, NONCE_BYTES - MAC_AT, MAC_LABEL, body);
 }
 
 function audienceTag(key: KeyedMac, random: Uint8Array, audience: Uint8Array): Uint8Array {
-  const message = concatBytes(AUDIENCE_LABEL, random, audience);
-  return key
-    .clone()
-    .update(message)
-    .digest()
-    .subarray(0, MAC_AT - AUDIENCE_AT);
+  return shortMac(key, MAC_AT - AUDIENCE_AT, AUDIENCE_LABEL, random, audience);
+}
+
+function shortMac(key: KeyedMac, length: number, ...message: Uint8Array[]): Uint8Array {
+  const mac = key.clone().update(concatBytes(...message));
+  return mac.digest().subarray(0, length);
 }
 
 /** How long it takes tells nothing about where they differ. */

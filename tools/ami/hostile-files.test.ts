@@ -37,6 +37,19 @@ function withHeader(line: string, change: object): string {
 
 const START = { VolumeSize: 1, ClientToken: 'a', Description: 'b', Timeout: 60 };
 
+function writeManifest(more: object = {}): string {
+  const manifest = join(aws.folder, 'manifest.json');
+  writeFileSync(
+    manifest,
+    JSON.stringify({
+      ...{ version: 1, platform: 'nitrotpm', hashAlgorithm: 'SHA384' },
+      measurementSets: [{ label: 'a', pcrs: { 4: 'ab'.repeat(48), 12: '00'.repeat(48) } }],
+      ...more,
+    }),
+  );
+  return manifest;
+}
+
 describe('a state file', () => {
   it.each<[string, (header: string) => string, string]>([
     ['nothing in it', () => '', 'ami.state-unusable'],
@@ -142,14 +155,7 @@ describe('a state file', () => {
 
   it('is resumed with the manifest that it began with', async () => {
     await unfinished();
-    const manifest = join(aws.folder, 'manifest.json');
-    writeFileSync(
-      manifest,
-      JSON.stringify({
-        ...{ version: 1, platform: 'nitrotpm', hashAlgorithm: 'SHA384' },
-        measurementSets: [{ label: 'a', pcrs: { 4: 'ab'.repeat(48), 12: '00'.repeat(48) } }],
-      }),
-    );
+    const manifest = writeManifest();
     await expect(upload(aws, { resume: true, manifest })).rejects.toMatchObject({
       code: 'ami.state-unusable',
       expected: expect.stringContaining('manifest none'),
@@ -211,15 +217,7 @@ describe('an image', () => {
   it.each(['upload', 'digest'])('of terabytes of holes: %s stops when told', async (what) => {
     aws = await startLocalAws();
     const path = image(aws, 8 * 2 ** 40, [0]);
-    const manifest = join(aws.folder, 'manifest.json');
-    writeFileSync(
-      manifest,
-      JSON.stringify({
-        ...{ version: 1, platform: 'nitrotpm', hashAlgorithm: 'SHA384' },
-        measurementSets: [{ label: 'a', pcrs: { 4: 'ab'.repeat(48), 12: '00'.repeat(48) } }],
-        provenance: { imageDigest: 'ab'.repeat(32) },
-      }),
-    );
+    const manifest = writeManifest({ provenance: { imageDigest: 'ab'.repeat(32) } });
     const stop = new AbortController();
     setTimeout(() => stop.abort(), 500);
     const started = performance.now();

@@ -51,17 +51,8 @@ export async function readSmallFile(path: string, maxBytes: number): Promise<Uin
   const name = path === '-' ? 'standard input' : path;
   const stream = path === '-' ? process.stdin : (await openHandle(path)).createReadStream();
   const chunks: Buffer[] = [];
-  let length = 0;
   try {
-    for await (const chunk of stream as AsyncIterable<Buffer>) {
-      length += chunk.length;
-      if (length > maxBytes)
-        throw new ToolError('file.too-large', {
-          expected: `${name}: at most ${maxBytes} bytes`,
-          actual: 'more',
-        });
-      chunks.push(chunk);
-    }
+    for await (const chunk of limited(name, stream, maxBytes)) chunks.push(chunk);
   } catch (error) {
     throw error instanceof ToolError ? error : unreadable(name, error);
   }
@@ -77,6 +68,24 @@ async function openHandle(path: string): Promise<FileHandle> {
     throw unreadable(path, error);
   }
   throw unreadable(path, new Error('it is a folder'));
+}
+
+/** The chunks of a stream, as long as they are not too many. Throws `file.too-large`. */
+async function* limited(
+  name: string,
+  stream: NodeJS.ReadableStream,
+  maxBytes: number,
+): AsyncGenerator<Buffer> {
+  let length = 0;
+  for await (const chunk of stream as AsyncIterable<Buffer>) {
+    length += chunk.length;
+    if (length > maxBytes)
+      throw new ToolError('file.too-large', {
+        expected: `${name}: at most ${maxBytes} bytes`,
+        actual: 'more',
+      });
+    yield chunk;
+  }
 }
 
 /** More than any image that is piped; a device without an end must not fill the disk. */
@@ -95,13 +104,8 @@ async function spool(name: string, stream: NodeJS.ReadableStream): Promise<FileS
     const isNameless = existsSync(nameless);
     if (isNameless) await remove();
     let size = 0;
-    for await (const chunk of stream as AsyncIterable<Buffer>) {
+    for await (const chunk of limited(name, stream, MAX_SPOOL_BYTES)) {
       size += chunk.length;
-      if (size > MAX_SPOOL_BYTES)
-        throw new ToolError('file.too-large', {
-          expected: `${name}: at most ${MAX_SPOOL_BYTES} bytes`,
-          actual: 'more',
-        });
       await handle.writeFile(chunk);
     }
     return fileSource(name, isNameless ? nameless : copy, handle, size, remove);
