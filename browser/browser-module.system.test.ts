@@ -1,6 +1,6 @@
 import { readFileSync } from 'node:fs';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { encodeBase64 } from '../src/bytes/base64.js';
+import { encodeBase64 } from '../src/bytes/base64-encode.js';
 import { decodeHex, encodeHex } from '../src/bytes/hex.js';
 import { loadCases } from '../test-vectors/load-cases.js';
 import { createNitroPki, type NitroPki } from '../tools/simulator/nitro-pki.js';

@@ -60,7 +60,9 @@ export async function fetchAndVerify(
   const expected = structuredClone(demandManifest(manifest));
   signal?.throwIfAborted();
 
-  const abort = new AbortController();
+  // Ends a request that is still under way, too.
+  const limit = new AbortController();
+  const ended = AbortSignal.any(signal === undefined ? [limit.signal] : [limit.signal, signal]);
   const request: RequestInit = {
     method: 'POST',
     headers: { ...headers, 'content-type': 'application/json' },
@@ -68,28 +70,24 @@ export async function fetchAndVerify(
     cache: 'no-store',
     redirect: 'error',
     credentials,
-    signal: abort.signal,
+    signal: ended,
   };
   const work = async (): Promise<VerifiedClaims> => {
     const evidence = await ask(fetch, url, request);
     return claimsOf(await runFlow(judge(evidence, expected, resolved)));
   };
-  const ended = new Promise<never>((_resolve, reject) => {
-    abort.signal.onabort = () => reject(abort.signal.reason);
+  const aborted = new Promise<never>((_resolve, refuse) => {
+    ended.onabort = () => refuse(ended.reason);
   });
   const timer = setTimeout(() => {
     const actual = `${timeLimitSeconds} s`;
-    abort.abort(new AttestationError(CLIENT_CODES['fetch.timeout'], { actual }));
+    limit.abort(new AttestationError(CLIENT_CODES['fetch.timeout'], { actual }));
   }, timeLimitSeconds * 1000);
-  const onAbort = (): void => abort.abort(signal?.reason);
-  signal?.addEventListener('abort', onAbort);
   try {
-    return await Promise.race([ended, work()]);
+    return await Promise.race([aborted, work()]);
   } finally {
     clearTimeout(timer);
-    signal?.removeEventListener('abort', onAbort);
-    // Ends a request that is still under way.
-    abort.abort();
+    limit.abort();
   }
 }
 

@@ -1,4 +1,5 @@
-import { decodeBase64, encodeBase64Url } from '../src/bytes/base64.js';
+import { decodeBase64 } from '../src/bytes/base64.js';
+import { encodeBase64Url } from '../src/bytes/base64-encode.js';
 import { type Bytes, concatBytes, copyBytes, equalBytes } from '../src/bytes/bytes.js';
 import { decodeHex } from '../src/bytes/hex.js';
 import { chooseProvider } from '../src/crypto/choose-provider.js';

@@ -29,14 +29,5 @@ export function* explainByEvents(
   if ((eventLog === undefined && !hasEvents) || engine.isSynchronous)
     return { findings: undefined, explain: undefined };
   const { explainEvidence } = yield* wait(import('./measure/explain-evidence.js'));
-  const explanation = yield* explainEvidence(eventLog, document.pcrs, engine.digest);
-  const { findings } = explanation;
-  if (findings !== undefined && 'pcrs' in findings) {
-    const open = findings.pcrs.filter(({ explained }) => !explained);
-    note(
-      `${findings.pcrs.length - open.length} of ${findings.pcrs.length} PCRs explained by ${findings.eventCount} events`,
-    );
-    for (const { pcr, note: why } of open) note(`PCR${pcr} not explained: ${why}`);
-  }
-  return explanation;
+  return yield* explainEvidence(eventLog, document.pcrs, engine.digest, note);
 }

@@ -1,6 +1,6 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { encodeBase64, encodeBase64Url } from './bytes/base64.js';
+import { encodeBase64, encodeBase64Url } from './bytes/base64-encode.js';
 import { encodeHex } from './bytes/hex.js';
 import { type EvidenceInput, parseEvidence, type UnverifiedEvidence } from './evidence.js';
 import type { VerifiedDocument } from './nitro/document.js';

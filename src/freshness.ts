@@ -1,7 +1,7 @@
 import { equalBytes } from './bytes/bytes.js';
 import { encodeHex } from './bytes/hex.js';
 import type { VerifiedDocument } from './nitro/document.js';
-import { AttestationError } from './result/attestation-error.js';
+import { reject } from './result/attestation-error.js';
 import type { Note } from './result/note.js';
 import type { VerificationTime } from './result/verification-time.js';
 
@@ -29,40 +29,31 @@ export function checkFreshness(
   const ageMs = time.nowMs - document.timestampMs;
   const at = new Date(document.timestampMs).toISOString();
   if (ageMs < -toleranceMs)
-    throw new AttestationError('freshness.future', {
-      expected: `at most ${time.clockToleranceSeconds} s after ${new Date(time.nowMs).toISOString()}`,
-      actual: `${at}, ${Math.round(-ageMs / 1000)} s ahead`,
-    });
+    reject(
+      'freshness.future',
+      `at most ${time.clockToleranceSeconds} s after ${new Date(time.nowMs).toISOString()}`,
+      `${at}, ${Math.round(-ageMs / 1000)} s ahead`,
+    );
   note(`document made ${at}, not in the future`);
   if (maxAgeSeconds === undefined) return;
   if (ageMs > maxAgeSeconds * 1000 + toleranceMs)
-    throw new AttestationError('freshness.stale', {
-      expected: `at most ${maxAgeSeconds} s old (tolerance ${time.clockToleranceSeconds} s)`,
-      actual: `${Math.round(ageMs / 1000)} s, made ${at}`,
-    });
+    reject(
+      'freshness.stale',
+      `at most ${maxAgeSeconds} s old (tolerance ${time.clockToleranceSeconds} s)`,
+      `${Math.round(ageMs / 1000)} s, made ${at}`,
+    );
   note(`not older than ${maxAgeSeconds} s`);
 }
 
 function checkNonce(actual: Uint8Array | undefined, expected: Uint8Array | null, note: Note): void {
   const isThere = actual !== undefined && actual.length > 0;
   if (expected === null) {
-    if (isThere)
-      throw new AttestationError('freshness.nonce-unexpected', {
-        expected: 'no nonce',
-        actual: encodeHex(actual),
-      });
+    if (isThere) reject('freshness.nonce-unexpected', 'no nonce', encodeHex(actual));
     note('no nonce, as expected');
     return;
   }
-  if (!isThere)
-    throw new AttestationError('freshness.nonce-missing', {
-      expected: encodeHex(expected),
-      actual: 'no nonce',
-    });
+  if (!isThere) reject('freshness.nonce-missing', encodeHex(expected), 'no nonce');
   if (!equalBytes(actual, expected))
-    throw new AttestationError('freshness.nonce-mismatch', {
-      expected: encodeHex(expected),
-      actual: encodeHex(actual),
-    });
+    reject('freshness.nonce-mismatch', encodeHex(expected), encodeHex(actual));
   note('nonce equals the expected one');
 }

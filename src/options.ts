@@ -1,5 +1,6 @@
 import { asBytes, copyBytes } from './bytes/bytes.js';
 import { decodeHex } from './bytes/hex.js';
+import { isPlainObject } from './bytes/plain-object.js';
 import { chooseProvider } from './crypto/choose-provider.js';
 import type { CryptoProvider } from './crypto/provider.js';
 import type { FreshnessRules } from './freshness.js';
@@ -104,11 +105,7 @@ const MUST_NOT_BE_UNDEFINED = ['nonce', 'maxAgeSeconds', 'requireQuote', 'manife
  * must not turn a check off. TypeError otherwise.
  */
 export function ownOptions<Options extends object>(options: Options): Options {
-  const isObject = typeof options === 'object' && options !== null && !Array.isArray(options);
-  const prototype: unknown = isObject ? Object.getPrototypeOf(options) : undefined;
-  // Object.prototype of any realm is the one whose prototype is null.
-  if (!isObject || (prototype !== null && Object.getPrototypeOf(prototype) !== null))
-    throw new TypeError('options must be a plain object');
+  if (!isPlainObject(options)) throw new TypeError('options must be a plain object');
   for (const key of Reflect.ownKeys(options))
     if (
       typeof key !== 'string' ||

@@ -33,12 +33,14 @@ export function* describeClaims(
 ): Flow<Claims> {
   const { platform, moduleId, timestampMs, publicKey, userData, nonce } = document;
   const instanceId = MODULE_ID.exec(moduleId)?.[1];
+  const pcrs: Record<number, string> = {};
+  for (const [index, value] of document.pcrs) pcrs[index] = encodeHex(value);
   return {
     platform,
     moduleId,
     ...(instanceId !== undefined && { instanceId }),
     timestampMs,
-    pcrs: Object.fromEntries([...document.pcrs].map(([index, value]) => [index, encodeHex(value)])),
+    pcrs,
     ...(publicKey !== undefined && { publicKey: encodeHex(publicKey) }),
     ...(userData !== undefined && { userData: encodeHex(userData) }),
     ...(nonce !== undefined && { nonce: encodeHex(nonce) }),
@@ -84,14 +86,20 @@ export function describeQuote(quote: VerifiedQuote): QuoteClaims {
   };
 }
 
-/** The manifest by its hash, and why it was believed. */
+/**
+ * The manifest by its hash, and why it was believed. A manifest that is read once is hashed once,
+ * but no provider's hash is reported for another.
+ */
 export function* describeManifest(
-  { bytes, trust }: LoadedManifest,
+  { bytes, hashes, trust }: LoadedManifest,
   partialAllowed: boolean,
   engine: Engine,
+  providerScope: string,
 ): Flow<ManifestReport> {
-  const digest = yield* wait(engine.digest('SHA-256', bytes));
-  return { sha256: encodeHex(digest), trust, partialAllowed };
+  const sha256 =
+    hashes.get(providerScope) ??
+    hashes.set(providerScope, encodeHex(yield* wait(engine.digest('SHA-256', bytes))));
+  return { sha256, trust: { ...trust }, partialAllowed };
 }
 
 /**

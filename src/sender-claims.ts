@@ -2,7 +2,7 @@ import { equalBytes } from './bytes/bytes.js';
 import { encodeHex } from './bytes/hex.js';
 import type { SenderClaims } from './evidence.js';
 import type { VerifiedDocument } from './nitro/document.js';
-import { AttestationError } from './result/attestation-error.js';
+import { reject } from './result/attestation-error.js';
 import type { VerificationCode } from './result/codes.js';
 import type { Note } from './result/note.js';
 
@@ -36,8 +36,9 @@ function compare(
   claimed: Uint8Array,
 ): void {
   if (equalBytes(signed ?? new Uint8Array(0), claimed)) return;
-  throw new AttestationError(code, {
-    expected: `${field} ${signed === undefined ? 'absent, as in the document' : encodeHex(signed)}`,
-    actual: encodeHex(claimed) || 'empty',
-  });
+  reject(
+    code,
+    `${field} ${signed === undefined ? 'absent, as in the document' : encodeHex(signed)}`,
+    encodeHex(claimed) || 'empty',
+  );
 }

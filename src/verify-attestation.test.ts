@@ -44,6 +44,26 @@ const inspect = (
 ) => inspectAttestation(evidence as EvidenceInput, expected, options);
 
 describe('verifyAttestation', () => {
+  it('gives reports that share nothing with the next one', async () => {
+    const text = JSON.stringify({
+      version: 1,
+      platform: 'nitrotpm',
+      hashAlgorithm: 'SHA384',
+      measurementSets: [{ label: 'a', pcrs: { '4': 'a1'.repeat(48), '12': '00'.repeat(48) } }],
+      provenance: { builder: 'nix' },
+    });
+    const judge = async () => {
+      const error = await rejectionOf(verifyAttestation(document, text, base));
+      return (error as AttestationError).report as Report;
+    };
+    const first = await judge();
+    const before = structuredClone(first);
+    // A caller may do what they like with what they got.
+    Object.assign(first.appraisal?.provenance as object, { builder: 'mine' });
+    Object.assign(first.manifest?.trust as object, { source: 'signature' });
+    expect(structuredClone(await judge())).toEqual(before);
+  });
+
   it('resolves with proven claims, as text and as bytes', async () => {
     const claims = await verifyAttestation(bundle, manifest, base);
     expect(claims.report.verdict).toBe('verified');

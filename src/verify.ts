@@ -63,7 +63,9 @@ export function* verifyEvidence(
     startQuote(evidence.quote, claimed.pcrs, engine),
   );
   if (manifest !== undefined)
-    report.compareWith(yield* describeManifest(manifest, allowPartialManifest, engine));
+    report.compareWith(
+      yield* describeManifest(manifest, allowPartialManifest, engine, memoryScope),
+    );
   const chained = yield* report.run('x509', (note) =>
     judgePathSignatures(path, edges, rules, note),
   );

@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import { pathToFileURL } from 'node:url';
 import type { Page } from 'playwright-core';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest';
-import { encodeBase64 } from '../../src/bytes/base64.js';
+import { encodeBase64 } from '../../src/bytes/base64-encode.js';
 import { decodeHex, encodeHex } from '../../src/bytes/hex.js';
 import { bytesSource, measureEif } from '../../src/measure/index.js';
 import { makeEif } from '../../src/measure/test-support/make-eif.js';

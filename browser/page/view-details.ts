@@ -1,4 +1,4 @@
-import { encodeBase64 } from '../../src/bytes/base64.js';
+import { encodeBase64 } from '../../src/bytes/base64-encode.js';
 import { decodeHex } from '../../src/bytes/hex.js';
 import type { EvidenceDescription } from '../../src/describe-evidence.js';
 import type { Report } from '../../src/result/report.js';

@@ -1,6 +1,7 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { decodeBase64, encodeBase64, encodeBase64Url } from './base64.js';
+import { decodeBase64 } from './base64.js';
+import { encodeBase64, encodeBase64Url } from './base64-encode.js';
 
 const bytes = fc.uint8Array({ maxLength: 300 });
 

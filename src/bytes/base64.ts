@@ -1,8 +1,10 @@
 import { asciiBytes, type Bytes } from './bytes.js';
 
 const DIGITS = 'ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789';
-const STANDARD = asciiBytes(`${DIGITS}+/`);
-const URL_SAFE = asciiBytes(`${DIGITS}-_`);
+/** Digits by value (RFC 4648, section 4). */
+export const STANDARD: Uint8Array = asciiBytes(`${DIGITS}+/`);
+/** Digits by value (RFC 4648, section 5). */
+export const URL_SAFE: Uint8Array = asciiBytes(`${DIGITS}-_`);
 
 const VALUES: Int8Array = (() => {
   const values = new Int8Array(128).fill(-1);
@@ -12,27 +14,6 @@ const VALUES: Int8Array = (() => {
     });
   return values;
 })();
-
-/** Base64 (RFC 4648, section 4) with padding. */
-export function encodeBase64(bytes: Uint8Array): string {
-  return encode(bytes, STANDARD).padEnd(4 * Math.ceil(bytes.length / 3), '=');
-}
-
-/** Base64url (RFC 4648, section 5) without padding. */
-export function encodeBase64Url(bytes: Uint8Array): string {
-  return encode(bytes, URL_SAFE);
-}
-
-/** As bytes first: a text that grows by characters, and btoa of one, take ten times as long. */
-function encode(bytes: Uint8Array, alphabet: Uint8Array): string {
-  const text = new Uint8Array(Math.ceil((bytes.length * 4) / 3));
-  for (let i = 0; i < text.length; i++) {
-    const at = (i * 3) >> 2;
-    const two = ((bytes[at] as number) << 8) | (bytes[at + 1] ?? 0);
-    text[i] = alphabet[(two >> (10 - 2 * ((i * 3) & 3))) & 63] as number;
-  }
-  return new TextDecoder().decode(text);
-}
 
 /**
  * The bytes of a base64 or base64url text, padded or not, or undefined when it is neither.

@@ -1,4 +1,4 @@
-import { AttestationError } from '../result/attestation-error.js';
+import { reject } from '../result/attestation-error.js';
 import type { CodeRow } from '../result/codes.js';
 
 /** What a reader says when the bytes end early or go on too long. */
@@ -87,10 +87,7 @@ export class ByteReader {
 
   /** Throws with the field's name and offset. */
   fail(code: CodeRow, field: string, expected: string, actual: string): never {
-    throw new AttestationError(code, {
-      expected: `${this.what} ${field}: ${expected}`,
-      actual: `${actual} (offset ${this.#at})`,
-    });
+    reject(code, `${this.what} ${field}: ${expected}`, `${actual} (offset ${this.#at})`);
   }
 
   #take(length: number, field: string): number {

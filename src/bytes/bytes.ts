@@ -32,7 +32,9 @@ export function concatBytes(...parts: readonly Uint8Array[]): Bytes {
   const joined = new Uint8Array(length);
   let at = 0;
   for (const part of parts) {
-    joined.set(part, at);
+    // For digests, a loop takes a third of the call.
+    if (part.length > 64) joined.set(part, at);
+    else for (let i = 0; i < part.length; i++) joined[at + i] = part[i] as number;
     at += part.length;
   }
   return joined;

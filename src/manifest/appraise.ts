@@ -3,7 +3,7 @@ import { encodeHex } from '../bytes/hex.js';
 import type { VerifiedDocument } from '../nitro/document.js';
 import { pcrMeaning } from '../nitro/pcr-meaning.js';
 import type { Appraisal, PcrComparison, SetComparison } from '../result/appraisal.js';
-import { AttestationError } from '../result/attestation-error.js';
+import { reject } from '../result/attestation-error.js';
 import type { Note } from '../result/note.js';
 import type { VerificationTime } from '../result/verification-time.js';
 import { checkCompleteness } from './completeness.js';
@@ -29,10 +29,7 @@ export function appraise(
 ): Appraisal {
   const { platform, pcrs } = document;
   if (manifest.platform !== undefined && manifest.platform !== platform)
-    throw new AttestationError('manifest.platform-mismatch', {
-      expected: manifest.platform,
-      actual: platform,
-    });
+    reject('manifest.platform-mismatch', manifest.platform, platform);
   if (!allowPartialManifest) checkCompleteness(manifest, platform);
 
   const conclude = (set: MeasurementSet): Appraisal => {
@@ -45,7 +42,7 @@ export function appraise(
       imageVersion: manifest.imageVersion,
       ...comparison,
       explanation,
-      ...(manifest.provenance !== undefined && { provenance: manifest.provenance }),
+      ...(manifest.provenance !== undefined && { provenance: { ...manifest.provenance } }),
     };
     onComparison(appraisal);
     return appraisal;
@@ -55,10 +52,11 @@ export function appraise(
   const revoked = matching.find(({ revokedReason }) => revokedReason !== undefined);
   if (revoked !== undefined) {
     conclude(revoked);
-    throw new AttestationError('pcr.revoked', {
-      expected: 'an accepted measurement set',
-      actual: `${revoked.label}, revoked: ${revoked.revokedReason}`,
-    });
+    reject(
+      'pcr.revoked',
+      'an accepted measurement set',
+      `${revoked.label}, revoked: ${revoked.revokedReason}`,
+    );
   }
   note('no revoked set matches');
 
@@ -70,10 +68,11 @@ export function appraise(
   const [outside] = matching;
   if (outside !== undefined) {
     conclude(outside);
-    throw new AttestationError('pcr.set-outside-validity', {
-      expected: `${outside.label} used ${time(outside.notBeforeMs)} to ${time(outside.notAfterMs)}`,
-      actual: new Date(nowMs).toISOString(),
-    });
+    reject(
+      'pcr.set-outside-validity',
+      `${outside.label} used ${time(outside.notBeforeMs)} to ${time(outside.notAfterMs)}`,
+      new Date(nowMs).toISOString(),
+    );
   }
 
   const accepted = manifest.sets.filter(
@@ -83,19 +82,21 @@ export function appraise(
     .map((set) => ({ set, distance: differences(pcrs, set) }))
     .sort((a, b) => a.distance - b.distance)[0]?.set;
   if (nearest === undefined)
-    throw new AttestationError('manifest.no-accepted-set', {
-      expected: 'at least one set that is neither revoked nor outside its time',
-      actual: `${manifest.sets.length} sets, none of them`,
-    });
+    reject(
+      'manifest.no-accepted-set',
+      'at least one set that is neither revoked nor outside its time',
+      `${manifest.sets.length} sets, none of them`,
+    );
   const { pcrs: compared } = conclude(nearest);
   const wrong = compared.filter(({ matches }) => !matches);
   const isMissing = wrong.every(({ actual }) => actual === undefined);
-  throw new AttestationError(isMissing ? 'pcr.missing' : 'pcr.mismatch', {
-    expected: `${nearest.label} (nearest of ${accepted.length}): ${wrong.map((pcr) => `PCR${pcr.index} ${pcr.expected}`).join(', ')}`,
-    actual: wrong
+  reject(
+    isMissing ? 'pcr.missing' : 'pcr.mismatch',
+    `${nearest.label} (nearest of ${accepted.length}): ${wrong.map((pcr) => `PCR${pcr.index} ${pcr.expected}`).join(', ')}`,
+    wrong
       .map((pcr) => `PCR${pcr.index} (${pcr.meaning}) ${pcr.actual ?? 'not in the document'}`)
       .join(', '),
-  });
+  );
 }
 
 function differences(pcrs: VerifiedDocument['pcrs'], set: MeasurementSet): number {

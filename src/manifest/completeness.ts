@@ -1,6 +1,6 @@
 import { isFilledWith } from '../bytes/bytes.js';
 import { encodeHex } from '../bytes/hex.js';
-import { AttestationError } from '../result/attestation-error.js';
+import { reject } from '../result/attestation-error.js';
 import type { MeasurementSet, ReferenceManifest } from './reference-manifest.js';
 
 type Platform = 'nitrotpm' | 'enclave';
@@ -67,5 +67,5 @@ function why(set: MeasurementSet): string {
 }
 
 function incomplete(expected: string, actual: string): never {
-  throw new AttestationError('manifest.incomplete', { expected, actual });
+  reject('manifest.incomplete', expected, actual);
 }

@@ -1,6 +1,6 @@
 import { decodeBase64 } from '../bytes/base64.js';
 import type { Bytes } from '../bytes/bytes.js';
-import { AttestationError } from '../result/attestation-error.js';
+import { reject } from '../result/attestation-error.js';
 import { parseJws } from './parse-jws.js';
 
 /** What a signed manifest says of itself; nothing of it is verified. */
@@ -34,18 +34,12 @@ function readHeader(encoded: string): Readonly<Record<string, unknown>> {
   } catch {
     // Said below.
   }
-  throw new AttestationError('manifest.signature-invalid', {
-    expected: 'a protected header of JSON',
-    actual: 'something else',
-  });
+  reject('manifest.signature-invalid', 'a protected header of JSON', 'something else');
 }
 
 function decode(encoded: string, what: string): Bytes {
   const bytes = decodeBase64(encoded);
   if (bytes === undefined)
-    throw new AttestationError('manifest.signature-invalid', {
-      expected: `${what} in base64url`,
-      actual: 'something else',
-    });
+    reject('manifest.signature-invalid', `${what} in base64url`, 'something else');
   return bytes;
 }

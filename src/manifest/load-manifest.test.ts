@@ -18,7 +18,7 @@ const sha256 = (text: string): string => createHash('sha256').update(text).diges
 
 async function hashOf(input: ManifestInput, keys?: ManifestKeys): Promise<string> {
   const loaded = await runFlow(loadManifest(input, keys, false, notes().note));
-  return (await runFlow(describeManifest(loaded, false, engine))).sha256;
+  return (await runFlow(describeManifest(loaded, false, engine, 'noble'))).sha256;
 }
 
 describe('the hash of a manifest', () => {
@@ -50,5 +50,50 @@ describe('the hash of a manifest', () => {
       measurementSets: [set],
     };
     expectRejection(await rejectionOf(hashOf(manifest)), 'manifest.malformed');
+  });
+});
+
+describe('a manifest that was read before', () => {
+  it('is the same for the same text, and hashed once by each provider', async () => {
+    const load = (input: ManifestInput) =>
+      runFlow(loadManifest(input, undefined, false, notes().note));
+    const loaded = await load(TEXT);
+    expect(await load(TEXT)).toBe(loaded);
+    expect(await load(`${TEXT} `)).not.toBe(loaded);
+    expect(await load(new TextEncoder().encode(TEXT))).not.toBe(loaded);
+
+    let calls = 0;
+    const counting = createEngine('counting', {
+      ...createNobleProvider(),
+      digest: async (_algorithm, data) => new Uint8Array(32).fill(++calls + data.length * 0),
+    });
+    const describeWith = async (scope: string) =>
+      (await runFlow(describeManifest(loaded, false, counting, scope))).sha256;
+    expect(await describeWith('first')).toBe('01'.repeat(32));
+    expect(await describeWith('first')).toBe('01'.repeat(32));
+    // What one provider found is not reported for another.
+    expect(await describeWith('second')).toBe('02'.repeat(32));
+  });
+
+  it('is judged anew: completeness, and that nobody asked for a signature', async () => {
+    const partial = JSON.stringify({ PCR4: 'a1'.repeat(48) });
+    const load = (allowPartial: boolean, keys?: ManifestKeys) =>
+      runFlow(loadManifest(partial, keys, allowPartial, notes().note));
+    await load(true);
+    expectRejection(await rejectionOf(load(false)), 'manifest.incomplete');
+    expect(await rejectionOf(load(true, []))).toMatchObject({
+      code: 'manifest.signature-required',
+    });
+  });
+
+  it('is not remembered when it was refused, or signed without keys to check it', async () => {
+    for (const [text, code] of [
+      ['{"PCR4": "00"}', 'manifest.malformed'],
+      ['{"payload": "", "signatures": []}', 'manifest.keys-missing'],
+    ] as const)
+      for (let i = 0; i < 2; i++)
+        expect(
+          await rejectionOf(runFlow(loadManifest(text, undefined, true, notes().note))),
+        ).toMatchObject({ code });
   });
 });

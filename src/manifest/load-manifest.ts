@@ -1,4 +1,5 @@
-import { asBytes, copyBytes } from '../bytes/bytes.js';
+import { asBytes, type Bytes, copyBytes } from '../bytes/bytes.js';
+import { RecentlyUsed } from '../bytes/recently-used.js';
 import { type Flow, wait } from '../crypto/flow.js';
 import { AttestationError } from '../result/attestation-error.js';
 import type { Note } from '../result/note.js';
@@ -22,14 +23,12 @@ export function* loadManifest(
 ): Flow<LoadedManifest> {
   const bytes = asBytes(input);
   const text = bytes === undefined ? (input as string | object) : decodeText(bytes);
-  const isSigned = isSignedManifest(text);
-  if (isSigned && manifestKeys === undefined) throw new AttestationError('manifest.keys-missing');
-  if (!isSigned && manifestKeys !== undefined)
+  if (manifestKeys !== undefined && !isSignedManifest(text))
     throw new AttestationError('manifest.signature-required');
-  const { manifest, payload } =
-    isSigned && manifestKeys !== undefined
-      ? yield* wait(verifySigned(text, manifestKeys, time?.()))
-      : { manifest: parseManifest(text), payload: bytesOf(bytes ?? text) };
+  const manifest =
+    manifestKeys === undefined
+      ? readUnsigned(text, bytes)
+      : withBytes(yield* wait(verifySigned(text, manifestKeys, time?.())));
   note(`${manifest.sets.length} measurement set${manifest.sets.length === 1 ? '' : 's'}`);
   note(
     manifest.trust.source === 'signature'
@@ -42,16 +41,41 @@ export function* loadManifest(
     checkCompleteness(manifest, manifest.platform);
     note('pins what makes an image');
   }
-  return { ...manifest, bytes: payload };
+  return manifest;
 }
 
 /** A manifest and the bytes it was read from. */
 export interface LoadedManifest extends ReferenceManifest {
   readonly bytes: Uint8Array;
+  /** SHA-256 of the bytes in hex, by the provider that made it. */
+  readonly hashes: RecentlyUsed<string>;
+}
+
+function withBytes({ manifest, payload }: SignedManifest): LoadedManifest {
+  return { ...manifest, bytes: payload, hashes: new RecentlyUsed(4) };
+}
+
+/**
+ * Texts that were read before: the same one comes with every call. Texts can't change, and what is
+ * kept of them is copied before it gets into a report.
+ */
+const knownTexts = new RecentlyUsed<LoadedManifest>(16);
+const MAX_KNOWN_CHARACTERS = 131_072;
+
+function readUnsigned(text: string | object, bytes: Uint8Array | undefined): LoadedManifest {
+  const key =
+    typeof text === 'string' && bytes === undefined && text.length <= MAX_KNOWN_CHARACTERS
+      ? text
+      : undefined;
+  const known = key === undefined ? undefined : knownTexts.get(key);
+  if (known !== undefined) return known;
+  if (isSignedManifest(text)) throw new AttestationError('manifest.keys-missing');
+  const read = withBytes({ manifest: parseManifest(text), payload: bytesOf(bytes ?? text) });
+  return key === undefined ? read : knownTexts.set(key, read);
 }
 
 /** The bytes as given, of text in UTF-8, of an object its JSON. */
-function bytesOf(input: Uint8Array | string | object): Uint8Array {
+function bytesOf(input: Uint8Array | string | object): Bytes {
   if (input instanceof Uint8Array) return copyBytes(input);
   try {
     return new TextEncoder().encode(typeof input === 'string' ? input : JSON.stringify(input));

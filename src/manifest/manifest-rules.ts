@@ -1,4 +1,5 @@
 import type { JWK } from 'jose';
+import { isPlainObject } from '../bytes/plain-object.js';
 import type { ManifestKey, ManifestKeys, ManifestSigners } from './signed-manifest.js';
 
 const MAX_THRESHOLD = 16;
@@ -19,12 +20,8 @@ const KNOWN: readonly string[] = ['keys', 'anchors', 'threshold', 'minVersion'];
  */
 export function demandPlainRules(manifestKeys: ManifestKeys): void {
   if (Array.isArray(manifestKeys) || typeof manifestKeys === 'string') return;
-  if (typeof manifestKeys !== 'object' || manifestKeys === null)
-    throw new TypeError('manifestKeys must be keys, PEM text, or rules');
-  // Object.prototype of any realm is the one whose prototype is null.
-  const prototype: unknown = Object.getPrototypeOf(manifestKeys);
-  if (prototype !== null && Object.getPrototypeOf(prototype) !== null)
-    throw new TypeError('manifestKeys must be a plain object');
+  if (!isPlainObject(manifestKeys))
+    throw new TypeError('manifestKeys must be keys, PEM text, or rules as a plain object');
   for (const [key, { value, enumerable }] of Object.entries(
     Object.getOwnPropertyDescriptors(manifestKeys),
   )) {

@@ -1,4 +1,4 @@
-import { AttestationError } from '../result/attestation-error.js';
+import { reject } from '../result/attestation-error.js';
 import { toObject } from './parse-manifest.js';
 import { isCompactJws, MAX_SIGNATURES } from './signed-manifest.js';
 
@@ -48,5 +48,5 @@ function readSignature(value: unknown): JwsSignature {
 }
 
 function refuse(expected: string, actual: string): never {
-  throw new AttestationError('manifest.signature-invalid', { expected, actual });
+  reject('manifest.signature-invalid', expected, actual);
 }

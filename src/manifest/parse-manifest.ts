@@ -1,8 +1,8 @@
 import { asBytes, type Bytes } from '../bytes/bytes.js';
 import { decodeHex } from '../bytes/hex.js';
+import { isPlainObject } from '../bytes/plain-object.js';
 import { parseRfc3339 } from '../bytes/rfc-3339.js';
-import { AttestationError } from '../result/attestation-error.js';
-import type { VerificationCode } from '../result/codes.js';
+import { AttestationError, reject } from '../result/attestation-error.js';
 import type {
   ManifestEvent,
   MeasurementSet,
@@ -71,7 +71,7 @@ function notJson(actual: string, cause: unknown): AttestationError {
 }
 
 function readOwn(json: JsonObject, trust: ReferenceManifest['trust']): ReferenceManifest {
-  if (json.version !== 1) fail('manifest.version-unsupported', '1', show(json.version));
+  if (json.version !== 1) reject('manifest.version-unsupported', '1', show(json.version));
   onlyKeys(
     json,
     [
@@ -90,7 +90,7 @@ function readOwn(json: JsonObject, trust: ReferenceManifest['trust']): Reference
   if (platform !== 'nitrotpm' && platform !== 'enclave')
     malformed('platform "nitrotpm" or "enclave"', show(platform));
   if (json.hashAlgorithm !== 'SHA384')
-    fail('manifest.hash-unsupported', '"SHA384"', show(json.hashAlgorithm));
+    reject('manifest.hash-unsupported', '"SHA384"', show(json.hashAlgorithm));
   const sets = list(json.measurementSets, 'measurementSets', MAX_SETS).map(readSet);
   const labels = new Set(sets.map(({ label }) => label));
   if (labels.size !== sets.length) malformed('labels that differ', 'the same label twice');
@@ -150,7 +150,7 @@ function readAws(json: JsonObject, trust: ReferenceManifest['trust']): Reference
     HashAlgorithm !== undefined &&
     !(typeof HashAlgorithm === 'string' && HASH_SHA384.test(HashAlgorithm))
   )
-    fail('manifest.hash-unsupported', 'SHA384', show(HashAlgorithm));
+    reject('manifest.hash-unsupported', 'SHA384', show(HashAlgorithm));
   return {
     name: undefined,
     imageVersion: undefined,
@@ -210,12 +210,8 @@ function optionalText(json: JsonObject, key: string): string | undefined {
 
 /** An object as JSON makes them: not an array, a Map, a promise or bytes. */
 function object(value: unknown, where: string): JsonObject {
-  if (typeof value !== 'object' || value === null || Array.isArray(value))
-    malformed(`${where} as object`, show(value));
-  const prototype: unknown = Object.getPrototypeOf(value);
-  if (prototype !== null && Object.getPrototypeOf(prototype) !== null)
-    malformed(`${where} as plain object`, Object.prototype.toString.call(value));
-  return value as JsonObject;
+  if (!isPlainObject(value)) malformed(`${where} as object`, show(value));
+  return value;
 }
 
 function list(value: unknown, where: string, max: number): readonly unknown[] {
@@ -235,17 +231,9 @@ function show(value: unknown): string {
   if (value === undefined) return 'nothing';
   if (typeof value === 'string') return JSON.stringify(value.slice(0, 110));
   if (typeof value !== 'object' || value === null) return String(value);
-  return Array.isArray(value) ? 'an array' : 'an object';
+  return Object.prototype.toString.call(value);
 }
 
 function malformed(expected: string, actual: string): never {
-  fail('manifest.malformed', expected, actual);
-}
-
-function fail(
-  code: VerificationCode & `manifest.${string}`,
-  expected: string,
-  actual: string,
-): never {
-  throw new AttestationError(code, { expected, actual });
+  reject('manifest.malformed', expected, actual);
 }

@@ -1,4 +1,4 @@
-import { encodeBase64Url } from '../bytes/base64.js';
+import { encodeBase64Url } from '../bytes/base64-encode.js';
 import type { Signer } from '../result/signer.js';
 
 /** A JWS of one signature, in parts (RFC 7515, 7.2.2). */

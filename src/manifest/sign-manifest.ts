@@ -1,5 +1,6 @@
-import { decodeBase64, encodeBase64Url } from '../bytes/base64.js';
-import { AttestationError } from '../result/attestation-error.js';
+import { decodeBase64 } from '../bytes/base64.js';
+import { encodeBase64Url } from '../bytes/base64-encode.js';
+import { reject } from '../result/attestation-error.js';
 import type { Signer } from '../result/signer.js';
 import { parseJws } from './parse-jws.js';
 import { decodeText, type ManifestInput, parseManifest } from './parse-manifest.js';
@@ -35,16 +36,10 @@ export async function signManifest(
     const { payload, signatures } = parseJws(text);
     const bytes = decodeBase64(payload);
     if (bytes === undefined || encodeBase64Url(bytes) !== payload)
-      throw new AttestationError('manifest.signature-invalid', {
-        expected: 'a payload in base64url',
-        actual: 'something else',
-      });
+      reject('manifest.signature-invalid', 'a payload in base64url', 'something else');
     parseManifest(bytes);
     if (signatures.length >= MAX_SIGNATURES)
-      throw new AttestationError('manifest.signature-invalid', {
-        expected: `at most ${MAX_SIGNATURES} signatures`,
-        actual: 'one more',
-      });
+      reject('manifest.signature-invalid', `at most ${MAX_SIGNATURES} signatures`, 'one more');
     return json(payload, [...signatures, await signJws(bytes, header, signer)]);
   }
   const bytes = manifestBytes(manifest);

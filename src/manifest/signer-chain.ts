@@ -1,5 +1,6 @@
 import { type CryptoKey, calculateJwkThumbprint, importJWK } from 'jose';
-import { decodeBase64, encodeBase64Url } from '../bytes/base64.js';
+import { decodeBase64 } from '../bytes/base64.js';
+import { encodeBase64Url } from '../bytes/base64-encode.js';
 import { equalBytes } from '../bytes/bytes.js';
 import { encodeHex } from '../bytes/hex.js';
 import { createEngine } from '../crypto/engine.js';

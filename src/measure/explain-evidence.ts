@@ -2,6 +2,7 @@ import type { Flow } from '../crypto/flow.js';
 import { AttestationError } from '../result/attestation-error.js';
 import type { EventLogFindings } from '../result/event-log-report.js';
 import { MEASUREMENT_CODES } from '../result/measurement-codes.js';
+import type { Note } from '../result/note.js';
 import { type EventLog, parseEventLog } from './event-log.js';
 import {
   type ExplainableEvent,
@@ -27,6 +28,7 @@ export function* explainEvidence(
   bytes: Uint8Array | undefined,
   pcrs: ReadonlyMap<number, Uint8Array>,
   digest: DigestFunction,
+  note: Note,
 ): Flow<{ findings: EventLogFindings | undefined; explain: ExplainMismatch }> {
   let proven: readonly ExplainableEvent[] | undefined;
   let findings: EventLogFindings | undefined;
@@ -42,6 +44,11 @@ export function* explainEvidence(
       findings = { eventCount: log.events.length, pcrs: explanations };
       const explained = new Set(explanations.filter((one) => one.explained).map(({ pcr }) => pcr));
       proven = yield* explainableEventsFlow(log, digest, (pcr) => explained.has(pcr));
+      const open = explanations.filter((one) => !one.explained);
+      note(
+        `${explanations.length - open.length} of ${explanations.length} PCRs explained by ${log.events.length} events`,
+      );
+      for (const { pcr, note: why } of open) note(`PCR${pcr} not explained: ${why}`);
     } catch (error) {
       if (!(error instanceof AttestationError) || error.step !== 'eventlog') throw error;
       findings = { code: error.code, message: error.message };

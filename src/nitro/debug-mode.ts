@@ -1,5 +1,5 @@
 import { isFilledWith } from '../bytes/bytes.js';
-import { AttestationError } from '../result/attestation-error.js';
+import { reject } from '../result/attestation-error.js';
 import type { Note } from '../result/note.js';
 import type { VerifiedDocument } from './document.js';
 
@@ -24,8 +24,9 @@ export function checkDebugMode(document: VerifiedDocument, allowDebug: boolean, 
   if (zero.length === 0) note('not in debug mode');
   else if (allowDebug) note('debug mode, allowed by the caller');
   else
-    throw new AttestationError('pcr.debug-mode', {
-      expected: 'PCR0, PCR1 and PCR2 not all zero',
-      actual: `${zero.map((index) => `PCR${index}`).join(', ')} all zero`,
-    });
+    reject(
+      'pcr.debug-mode',
+      'PCR0, PCR1 and PCR2 not all zero',
+      `${zero.map((index) => `PCR${index}`).join(', ')} all zero`,
+    );
 }

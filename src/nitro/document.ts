@@ -1,6 +1,5 @@
 import { CborMap, type CborValue, describeCbor } from '../cbor.js';
-import { AttestationError } from '../result/attestation-error.js';
-import type { Code } from '../result/codes.js';
+import { reject } from '../result/attestation-error.js';
 import type { Note } from '../result/note.js';
 import type { Proof } from '../trust.js';
 
@@ -77,21 +76,21 @@ const KNOWN_KEYS: ReadonlySet<string> = new Set([
  * Throws `document.*`. Nothing in the result is proven yet.
  */
 export function parseDocument(map: CborValue, note: Note): UnverifiedDocument {
-  if (!(map instanceof CborMap)) fail('document.malformed', 'a map', describeCbor(map));
+  if (!(map instanceof CborMap)) reject('document.malformed', 'a map', describeCbor(map));
   const unknownKeys: string[] = [];
   for (const [id, [key]] of map.entries)
     if (typeof key !== 'string' || !KNOWN_KEYS.has(key)) unknownKeys.push(id);
 
   const moduleId = text(map, 'module_id');
   if (moduleId.length === 0 || moduleId.length > MAX_MODULE_ID_CHARACTERS)
-    fail(
+    reject(
       'document.field-size',
       `module_id of 1 to ${MAX_MODULE_ID_CHARACTERS} characters`,
       `${moduleId.length}`,
     );
   const digest = text(map, 'digest');
   if (digest !== 'SHA384')
-    fail('document.digest-unsupported', 'SHA384', JSON.stringify(digest.slice(0, 32)));
+    reject('document.digest-unsupported', 'SHA384', JSON.stringify(digest.slice(0, 32)));
   const timestampMs = timestamp(map);
   const { platform, pcrs } = readPcrs(map);
   const document: DocumentFields = {
@@ -118,45 +117,50 @@ export function parseDocument(map: CborValue, note: Note): UnverifiedDocument {
 function mandatory(map: CborMap, key: string): CborValue {
   const value = map.get(key);
   if (value === undefined || value === null)
-    fail('document.field-missing', key, map.has(key) ? 'null' : 'no such key');
+    reject('document.field-missing', key, map.has(key) ? 'null' : 'no such key');
   return value;
 }
 
 function text(map: CborMap, key: string): string {
   const value = mandatory(map, key);
-  if (typeof value !== 'string') fail('document.field-type', `${key} as text`, describeCbor(value));
+  if (typeof value !== 'string')
+    reject('document.field-type', `${key} as text`, describeCbor(value));
   return value;
 }
 
 function timestamp(map: CborMap): number {
   const value = mandatory(map, 'timestamp');
   if (typeof value !== 'number' && typeof value !== 'bigint')
-    fail('document.field-type', 'timestamp as unsigned integer', describeCbor(value));
+    reject('document.field-type', 'timestamp as unsigned integer', describeCbor(value));
   if (value < EARLIEST_MS || value > LATEST_MS)
-    fail('document.timestamp-invalid', 'milliseconds since 1970, in 2018 or later', String(value));
+    reject(
+      'document.timestamp-invalid',
+      'milliseconds since 1970, in 2018 or later',
+      String(value),
+    );
   return Number(value);
 }
 
 function readPcrs(map: CborMap): { platform: Platform; pcrs: Pcrs } {
   const isThere = (key: string): boolean => map.get(key) !== undefined && map.get(key) !== null;
   if (isThere('pcrs') && isThere('nitrotpm_pcrs'))
-    fail('document.pcrs-ambiguous', 'pcrs or nitrotpm_pcrs', 'both');
+    reject('document.pcrs-ambiguous', 'pcrs or nitrotpm_pcrs', 'both');
   const platform = isThere('pcrs') ? 'enclave' : 'nitrotpm';
   const key = platform === 'enclave' ? 'pcrs' : 'nitrotpm_pcrs';
-  if (!isThere(key)) fail('document.field-missing', 'pcrs or nitrotpm_pcrs', 'neither');
+  if (!isThere(key)) reject('document.field-missing', 'pcrs or nitrotpm_pcrs', 'neither');
   const value = map.get(key);
   if (!(value instanceof CborMap))
-    fail('document.field-type', `${key} as map`, describeCbor(value));
+    reject('document.field-type', `${key} as map`, describeCbor(value));
   if (value.entries.size === 0 || value.entries.size > MAX_PCRS)
-    fail('document.pcr-count', `1 to ${MAX_PCRS} PCRs`, `${value.entries.size}`);
+    reject('document.pcr-count', `1 to ${MAX_PCRS} PCRs`, `${value.entries.size}`);
   const pcrs = new Map<number, Uint8Array>();
   for (const [index, digest] of value.entries.values()) {
     if (typeof index !== 'number' || index < 0 || index >= MAX_PCRS)
-      fail('document.pcr-index', `an index of 0..${MAX_PCRS - 1}`, describeCbor(index));
+      reject('document.pcr-index', `an index of 0..${MAX_PCRS - 1}`, describeCbor(index));
     if (!(digest instanceof Uint8Array))
-      fail('document.field-type', `PCR${index} as byte string`, describeCbor(digest));
+      reject('document.field-type', `PCR${index} as byte string`, describeCbor(digest));
     if (digest.length !== PCR_BYTES)
-      fail('document.pcr-size', `PCR${index} of ${PCR_BYTES} bytes`, `${digest.length}`);
+      reject('document.pcr-size', `PCR${index} of ${PCR_BYTES} bytes`, `${digest.length}`);
     pcrs.set(index, digest);
   }
   return { platform, pcrs: new Map([...pcrs].sort(([a], [b]) => a - b)) };
@@ -164,17 +168,18 @@ function readPcrs(map: CborMap): { platform: Platform; pcrs: Pcrs } {
 
 function cabundle(map: CborMap): readonly Uint8Array[] {
   const value = mandatory(map, 'cabundle');
-  if (!Array.isArray(value)) fail('document.field-type', 'cabundle as array', describeCbor(value));
+  if (!Array.isArray(value))
+    reject('document.field-type', 'cabundle as array', describeCbor(value));
   if (value.length === 0)
-    fail('document.field-size', 'cabundle with certificates', 'an empty array');
+    reject('document.field-size', 'cabundle with certificates', 'an empty array');
   return value.map((item: CborValue, index: number) => certificate(item, `cabundle[${index}]`));
 }
 
 function certificate(value: CborValue, name: string): Uint8Array {
   if (!(value instanceof Uint8Array))
-    fail('document.field-type', `${name} as byte string`, describeCbor(value));
+    reject('document.field-type', `${name} as byte string`, describeCbor(value));
   if (value.length === 0 || value.length > MAX_CERTIFICATE_BYTES)
-    fail(
+    reject(
       'document.field-size',
       `${name} of 1 to ${MAX_CERTIFICATE_BYTES} bytes`,
       `${value.length}`,
@@ -187,12 +192,8 @@ function optionalBytes(map: CborMap, key: string): Uint8Array | undefined {
   const value = map.get(key);
   if (value === undefined || value === null) return undefined;
   if (!(value instanceof Uint8Array))
-    fail('document.field-type', `${key} as byte string or null`, describeCbor(value));
+    reject('document.field-type', `${key} as byte string or null`, describeCbor(value));
   if (value.length > MAX_FIELD_BYTES)
-    fail('document.field-size', `${key} of at most ${MAX_FIELD_BYTES} bytes`, `${value.length}`);
+    reject('document.field-size', `${key} of at most ${MAX_FIELD_BYTES} bytes`, `${value.length}`);
   return value;
-}
-
-function fail(code: Code & `document.${string}`, expected: string, actual: string): never {
-  throw new AttestationError(code, { expected, actual });
 }

@@ -51,6 +51,11 @@ export class AttestationError extends Error {
   }
 }
 
+/** Throws: this code, what would have been acceptable, and what was there instead. */
+export function reject(row: CodeRow, expected: string, actual: string): never {
+  throw new AttestationError(row, { expected, actual });
+}
+
 /** Enough for every PCR of a set; what evidence or a manifest says of itself can be a megabyte. */
 const MAX_DETAIL_CHARACTERS = 6000;
 

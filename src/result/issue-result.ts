@@ -1,4 +1,4 @@
-import { encodeBase64Url } from '../bytes/base64.js';
+import { encodeBase64Url } from '../bytes/base64-encode.js';
 import type { Bytes } from '../bytes/bytes.js';
 import { decodeHex } from '../bytes/hex.js';
 import { compactJws, signJws } from '../manifest/sign-jws.js';

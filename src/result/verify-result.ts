@@ -1,5 +1,6 @@
 import { compactVerify, decodeProtectedHeader, type JWK } from 'jose';
-import { decodeBase64, encodeBase64Url } from '../bytes/base64.js';
+import { decodeBase64 } from '../bytes/base64.js';
+import { encodeBase64Url } from '../bytes/base64-encode.js';
 import { asBytes, copyBytes } from '../bytes/bytes.js';
 import { decodeHex, encodeHex } from '../bytes/hex.js';
 import { jwsAlgorithm, type PublicKey, readPublicKeys } from '../manifest/public-keys.js';

@@ -1,5 +1,5 @@
 import { ByteReader } from '../bytes/byte-reader.js';
-import { AttestationError } from '../result/attestation-error.js';
+import { reject } from '../result/attestation-error.js';
 import { ATTEST_NAMES, TPM } from './constants.js';
 
 /** One TPMS_PCR_SELECTION: a bank and its selected indices, ascending. */
@@ -44,16 +44,14 @@ export function parseQuote(bytes: Uint8Array): QuoteInfo {
   const reader = new ByteReader(bytes, 'TPMS_ATTEST', CODES);
   const magic = reader.u32('magic');
   if (magic !== TPM.GENERATED)
-    throw new AttestationError('quote.not-tpm-generated', {
-      expected: 'magic ff544347',
-      actual: magic.toString(16).padStart(8, '0'),
-    });
+    reject('quote.not-tpm-generated', 'magic ff544347', magic.toString(16).padStart(8, '0'));
   const type = reader.u16('type');
   if (type !== TPM.ST_ATTEST_QUOTE)
-    throw new AttestationError('quote.not-a-quote', {
-      expected: '0x8018 (TPM2_Quote)',
-      actual: `0x${type.toString(16)} (${ATTEST_NAMES.get(type) ?? 'unknown'})`,
-    });
+    reject(
+      'quote.not-a-quote',
+      '0x8018 (TPM2_Quote)',
+      `0x${type.toString(16)} (${ATTEST_NAMES.get(type) ?? 'unknown'})`,
+    );
   const qualifiedSigner = reader.sized16('qualifiedSigner', MAX_NAME_BYTES);
   const extraData = reader.sized16('extraData', MAX_EXTRA_BYTES);
   const clockMs = reader.u64('clock');

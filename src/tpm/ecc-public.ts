@@ -1,6 +1,6 @@
 import { ByteReader } from '../bytes/byte-reader.js';
 import { concatBytes } from '../bytes/bytes.js';
-import { AttestationError } from '../result/attestation-error.js';
+import { reject } from '../result/attestation-error.js';
 import { OBJECT_ATTRIBUTES, TPM } from './constants.js';
 
 /** A TPMT_PUBLIC of an ECC P-256 key (TPM 2.0 Library, Part 2, 12.2.4). */
@@ -67,12 +67,13 @@ export function checkAttestationKey(key: EccPublic): void {
   const decrypts = (key.attributes & OBJECT_ATTRIBUTES.decrypt) !== 0;
   const ecdsaSha256 = key.scheme === TPM.ALG_ECDSA && key.schemeHash === TPM.ALG_SHA256;
   if (lacking.length > 0 || decrypts || !ecdsaSha256)
-    throw new AttestationError('quote.ak-attributes', {
-      expected: `${needed.join(', ')}, not decrypt, scheme ECDSA with SHA-256`,
-      actual: [
+    reject(
+      'quote.ak-attributes',
+      `${needed.join(', ')}, not decrypt, scheme ECDSA with SHA-256`,
+      [
         ...lacking.map((name) => `not ${name}`),
         ...(decrypts ? ['decrypt'] : []),
         ...(ecdsaSha256 ? [] : [`scheme 0x${key.scheme.toString(16)}`]),
       ].join(', '),
-    });
+    );
 }

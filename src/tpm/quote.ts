@@ -4,7 +4,7 @@ import { ALGORITHMS } from '../crypto/algorithms.js';
 import { isPointOnCurve } from '../crypto/curve.js';
 import type { Engine } from '../crypto/engine.js';
 import { type Flow, type MaybePromise, wait } from '../crypto/flow.js';
-import { AttestationError } from '../result/attestation-error.js';
+import { AttestationError, reject } from '../result/attestation-error.js';
 import type { Note } from '../result/note.js';
 import { rawSignature } from '../x509/der-signature.js';
 import { parseQuote, type QuoteInfo } from './attest.js';
@@ -104,10 +104,11 @@ export function* verifyQuote(
   const signature = readSignature(quote);
   const valid = started?.signature ?? engine.verify('ES256', quote.ak, quote.attest, signature);
   if (!(yield* wait(valid)))
-    throw new AttestationError('quote.signature-invalid', {
-      expected: `a signature of the key ${encodeHex(quote.ak.subarray(0, 9))}…`,
-      actual: 'one that does not verify',
-    });
+    reject(
+      'quote.signature-invalid',
+      `a signature of the key ${encodeHex(quote.ak.subarray(0, 9))}…`,
+      'one that does not verify',
+    );
   note('signature (ECDSA P-256 with SHA-256) by the attestation key');
 
   const info = parseQuote(quote.attest);
@@ -115,19 +116,21 @@ export function* verifyQuote(
 
   const nonce = document.nonce ?? new Uint8Array(0);
   if (!equalBytes(info.extraData, nonce))
-    throw new AttestationError('quote.nonce-mismatch', {
-      expected: `the document's nonce ${encodeHex(nonce) || '(none)'}`,
-      actual: encodeHex(info.extraData) || '(none)',
-    });
+    reject(
+      'quote.nonce-mismatch',
+      `the document's nonce ${encodeHex(nonce) || '(none)'}`,
+      encodeHex(info.extraData) || '(none)',
+    );
   note('nonce equals the nonce of the document');
 
   const quotedPcrs = checkSelection(info, document.pcrs);
   const digest = yield* wait(started?.digest ?? digestOf(document.pcrs, engine));
   if (!equalBytes(digest, info.pcrDigest))
-    throw new AttestationError('quote.pcr-digest-mismatch', {
-      expected: `${encodeHex(digest)} (from the document's PCRs)`,
-      actual: encodeHex(info.pcrDigest) || 'an empty digest',
-    });
+    reject(
+      'quote.pcr-digest-mismatch',
+      `${encodeHex(digest)} (from the document's PCRs)`,
+      encodeHex(info.pcrDigest) || 'an empty digest',
+    );
   note(`digest over ${quotedPcrs.length} PCRs of the document`);
   return { ...info, akPoint: quote.ak, akAttributes, quotedPcrs };
 }
@@ -139,28 +142,24 @@ function checkBinding(
   note: Note,
 ): VerifiedQuote['akAttributes'] {
   if (publicKey === undefined || publicKey.length === 0)
-    throw new AttestationError('quote.ak-not-bound', {
-      expected: 'public_key in the document',
-      actual: 'none',
-    });
+    reject('quote.ak-not-bound', 'public_key in the document', 'none');
   if (!equalBytes(quote.ak, publicKey))
-    throw new AttestationError('quote.ak-mismatch', {
-      expected: `the document's public_key ${encodeHex(publicKey.subarray(0, 17))}…`,
-      actual: `${encodeHex(quote.ak.subarray(0, 17))}…`,
-    });
+    reject(
+      'quote.ak-mismatch',
+      `the document's public_key ${encodeHex(publicKey.subarray(0, 17))}…`,
+      `${encodeHex(quote.ak.subarray(0, 17))}…`,
+    );
   if (!isPointOnCurve('P-256', quote.ak))
-    throw new AttestationError('quote.ak-malformed', {
-      expected: 'a point on P-256',
-      actual: `${encodeHex(quote.ak.subarray(0, 17))}…`,
-    });
+    reject('quote.ak-malformed', 'a point on P-256', `${encodeHex(quote.ak.subarray(0, 17))}…`);
   note('attestation key equals public_key of the document');
   if (quote.akPublic === undefined) return 'unknown';
   const key = parseEccPublic(quote.akPublic);
   if (!equalBytes(key.point, quote.ak))
-    throw new AttestationError('quote.ak-mismatch', {
-      expected: 'TPMT_PUBLIC of the same key',
-      actual: `${encodeHex(key.point.subarray(0, 17))}…`,
-    });
+    reject(
+      'quote.ak-mismatch',
+      'TPMT_PUBLIC of the same key',
+      `${encodeHex(key.point.subarray(0, 17))}…`,
+    );
   checkAttestationKey(key);
   note('TPMT_PUBLIC: restricted signing key, fixed to its TPM (as the sender claims)');
   return 'claimed';
@@ -177,15 +176,14 @@ function checkSelection(info: QuoteInfo, pcrs: QuoteBinding['pcrs']): readonly n
     selection.indices.length === expected.length &&
     selection.indices.every((index, i) => index === expected[i]);
   if (!isSame)
-    throw new AttestationError('quote.pcr-selection', {
-      expected: `the SHA-384 bank (0xc), PCRs ${expected.join(' ')}`,
-      actual:
-        info.selections
-          .map(
-            ({ hash, indices }) =>
-              `bank 0x${hash.toString(16)}, PCRs ${indices.join(' ') || 'none'}`,
-          )
-          .join('; ') || 'no selection',
-    });
+    reject(
+      'quote.pcr-selection',
+      `the SHA-384 bank (0xc), PCRs ${expected.join(' ')}`,
+      info.selections
+        .map(
+          ({ hash, indices }) => `bank 0x${hash.toString(16)}, PCRs ${indices.join(' ') || 'none'}`,
+        )
+        .join('; ') || 'no selection',
+    );
   return selection.indices;
 }

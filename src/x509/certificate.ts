@@ -1,7 +1,7 @@
 import { encodeHex } from '../bytes/hex.js';
 import { ALGORITHMS } from '../crypto/algorithms.js';
 import { isPointOnCurve } from '../crypto/curve.js';
-import { AttestationError } from '../result/attestation-error.js';
+import { reject } from '../result/attestation-error.js';
 import { DER, DerReader } from './der.js';
 import { rawSignature } from './der-signature.js';
 import { type Extensions, readExtensions } from './extensions.js';
@@ -108,17 +108,15 @@ function checkAlgorithms(
 ): void {
   const [innerHex, outerHex] = [encodeHex(inner), encodeHex(outer)];
   if (innerHex !== outerHex)
-    throw new AttestationError('x509.algorithm-mismatch', {
-      expected: `${label}: ${innerHex} (inside)`,
-      actual: `${outerHex} (outside)`,
-    });
+    reject('x509.algorithm-mismatch', `${label}: ${innerHex} (inside)`, `${outerHex} (outside)`);
   const identifier = new DerReader(inner, `${label} algorithm`, MALFORMED).sequence('identifier');
   const oid = identifier.oid('algorithm');
   if (oid !== PROFILE.signatureOid)
-    throw new AttestationError('x509.algorithm-unsupported', {
-      expected: `${label}: ecdsa-with-SHA384 (OID ${PROFILE.signatureOid})`,
-      actual: `OID ${oid}`,
-    });
+    reject(
+      'x509.algorithm-unsupported',
+      `${label}: ecdsa-with-SHA384 (OID ${PROFILE.signatureOid})`,
+      `OID ${oid}`,
+    );
   // RFC 5758, 3.2: the parameters are absent.
   if (!identifier.done) tbs.fail('signature parameters', 'none', 'some');
 }
@@ -128,10 +126,7 @@ function readPublicKey(tbs: DerReader, label: string): Uint8Array {
   const algorithm = info.sequence('algorithm');
   const keyType = algorithm.oid('type');
   const unsupported = (actual: string): never => {
-    throw new AttestationError('x509.algorithm-unsupported', {
-      expected: `${label}: an EC key on P-384`,
-      actual,
-    });
+    reject('x509.algorithm-unsupported', `${label}: an EC key on P-384`, actual);
   };
   if (keyType !== OID_EC_PUBLIC_KEY) unsupported(`key type OID ${keyType}`);
   const curve = algorithm.oid('named curve');
@@ -140,9 +135,10 @@ function readPublicKey(tbs: DerReader, label: string): Uint8Array {
   const point = info.bitStringOfBytes('subjectPublicKey');
   info.end();
   if (!isPointOnCurve(PROFILE.curve, point))
-    throw new AttestationError('x509.public-key-invalid', {
-      expected: `${label}: 04 || x || y on P-384, 97 bytes`,
-      actual: `${point.length} bytes starting ${encodeHex(point.subarray(0, 4))}`,
-    });
+    reject(
+      'x509.public-key-invalid',
+      `${label}: 04 || x || y on P-384, 97 bytes`,
+      `${point.length} bytes starting ${encodeHex(point.subarray(0, 4))}`,
+    );
   return point;
 }

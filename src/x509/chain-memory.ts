@@ -1,4 +1,5 @@
 import { equalBytes } from '../bytes/bytes.js';
+import { RecentlyUsed } from '../bytes/recently-used.js';
 import type { Certificate } from './certificate.js';
 
 /** A CA certificate that once chained to an anchor: its signature need not be checked again. */
@@ -8,6 +9,8 @@ export interface RememberedCertificate {
 }
 
 const DEFAULT_CAPACITY = 1024;
+/** Leaves are of use for three hours, and for one instance. */
+const LEAF_CAPACITY = 256;
 
 /**
  * Remembers CA certificates whose signatures led to a trust anchor, so that the CAs that recur in
@@ -20,18 +23,18 @@ const DEFAULT_CAPACITY = 1024;
  * fill it.
  */
 export class ChainMemory {
-  readonly #capacity: number;
-  readonly #entries = new Map<string, RememberedCertificate>();
+  readonly #entries: RecentlyUsed<RememberedCertificate>;
+  readonly #leaves: RecentlyUsed<Certificate> = new RecentlyUsed(LEAF_CAPACITY);
   #nextId = 1;
 
   /** `capacity`: how many certificates at most (default 1024, about 2 KB each). */
   constructor(capacity: number = DEFAULT_CAPACITY) {
     if (!Number.isSafeInteger(capacity) || capacity < 1)
       throw new TypeError('the capacity of a chain memory is a positive whole number');
-    this.#capacity = capacity;
+    this.#entries = new RecentlyUsed(capacity);
   }
 
-  /** How many certificates are remembered. */
+  /** How many CA certificates are remembered. */
   get size(): number {
     return this.#entries.size;
   }
@@ -39,6 +42,7 @@ export class ChainMemory {
   /** Forgets everything. */
   clear(): void {
     this.#entries.clear();
+    this.#leaves.clear();
   }
 
   /**
@@ -47,25 +51,26 @@ export class ChainMemory {
    * a forgotten parent can't be found again.
    */
   recall(scope: string | number, der: Uint8Array): RememberedCertificate | undefined {
-    const key = keyOf(scope, der);
-    const found = this.#entries.get(key);
-    if (found === undefined || !equalBytes(found.certificate.der, der)) return undefined;
-    this.#entries.delete(key);
-    this.#entries.set(key, found);
-    return found;
+    const found = this.#entries.get(keyOf(scope, der));
+    return found !== undefined && equalBytes(found.certificate.der, der) ? found : undefined;
   }
 
   /** Remembers a certificate whose signature chain reached an anchor of the scope. */
   remember(scope: string | number, certificate: Certificate): RememberedCertificate {
     const entry = { id: this.#nextId++, certificate: detach(certificate) };
-    const key = keyOf(scope, certificate.der);
-    this.#entries.delete(key);
-    this.#entries.set(key, entry);
-    if (this.#entries.size > this.#capacity) {
-      const [oldest] = this.#entries.keys();
-      this.#entries.delete(oldest as string);
-    }
-    return entry;
+    return this.#entries.set(keyOf(scope, certificate.der), entry);
+  }
+
+  /** What a leaf of these bytes says; whether anyone signed it must be checked each time. */
+  recallLeaf(der: Uint8Array): Certificate | undefined {
+    const found = this.#leaves.get(keyOf('', der));
+    return found !== undefined && equalBytes(found.der, der) ? found : undefined;
+  }
+
+  /** Remembers what a leaf says that had a valid chain, so that it is not parsed again. */
+  rememberLeaf(leaf: Certificate): void {
+    if (this.recallLeaf(leaf.der) === undefined)
+      this.#leaves.set(keyOf('', leaf.der), detach(leaf));
   }
 }
 

@@ -1,5 +1,6 @@
-import { encodeHex } from '../bytes/hex.js';
-import { AttestationError } from '../result/attestation-error.js';
+import { encodeHex, hexByte } from '../bytes/hex.js';
+import { calendarMs } from '../bytes/rfc-3339.js';
+import { reject } from '../result/attestation-error.js';
 import type { CodeRow } from '../result/codes.js';
 
 /** Universal tags used by certificates and signatures (X.690, 8). */
@@ -164,31 +165,23 @@ export class DerReader {
   /** UTCTime or GeneralizedTime as milliseconds since the epoch (RFC 5280, 4.1.2.5). */
   time(field: string): number {
     const { tag, contents } = this.any(field);
-    const text = String.fromCharCode(...contents.subarray(0, 16));
     const utc = tag === DER.UTC_TIME;
     if (!utc && tag !== DER.GENERALIZED_TIME)
       this.fail(field, 'UTCTime or GeneralizedTime', hexByte(tag));
-    if (!(utc ? /^\d{12}Z$/ : /^\d{14}Z$/).test(text))
-      this.fail(field, utc ? 'YYMMDDHHMMSSZ' : 'YYYYMMDDHHMMSSZ', JSON.stringify(text));
-    const twoDigits = Number(text.slice(0, 2));
-    const digits = utc ? `${twoDigits < 50 ? '20' : '19'}${text}` : text;
-    const [year, month, day, hour, minute, second] = [
-      digits.slice(0, 4),
-      ...(digits.slice(4, 14).match(/../g) ?? []),
-    ].map(Number) as [number, number, number, number, number, number];
-    if (!utc && year < 2050) this.fail(field, 'UTCTime before 2050', JSON.stringify(text));
-    const milliseconds = Date.UTC(year, month - 1, day, hour, minute, second);
-    // Date.UTC carries over (30 February becomes 1 or 2 March): what comes back must be what went in.
-    const back = new Date(milliseconds);
-    if (
-      back.getUTCMonth() !== month - 1 ||
-      back.getUTCDate() !== day ||
-      back.getUTCHours() !== hour ||
-      back.getUTCMinutes() !== minute ||
-      back.getUTCSeconds() !== second
-    )
-      this.fail(field, 'a date of the calendar', JSON.stringify(text));
-    return milliseconds;
+    const text = (): string => JSON.stringify(String.fromCharCode(...contents.subarray(0, 16)));
+    const length = utc ? 13 : 15;
+    // Digits, pair by pair; not a number for all else.
+    const pairs: number[] = contents.length === length ? [] : [Number.NaN];
+    for (let at = 0; at < length - 1; at += 2)
+      pairs.push(twoDigits(contents[at] as number, contents[at + 1] as number));
+    if (pairs.includes(Number.NaN) || contents[length - 1] !== 0x5a)
+      this.fail(field, utc ? 'YYMMDDHHMMSSZ' : 'YYYYMMDDHHMMSSZ', text());
+    const century = utc ? ((pairs[0] as number) < 50 ? 20 : 19) : (pairs.shift() as number);
+    const year = century * 100 + (pairs[0] as number);
+    if (!utc && year < 2050) this.fail(field, 'UTCTime before 2050', text());
+    return (
+      calendarMs([year, ...pairs.slice(1)]) ?? this.fail(field, 'a date of the calendar', text())
+    );
   }
 
   /** Nothing may follow. */
@@ -197,10 +190,7 @@ export class DerReader {
   }
 
   fail(field: string, expected: string, actual: string): never {
-    throw new AttestationError(this.#code, {
-      expected: `${this.#what} ${field}: ${expected}`,
-      actual: `${actual} (offset ${this.#at})`,
-    });
+    reject(this.#code, `${this.#what} ${field}: ${expected}`, `${actual} (offset ${this.#at})`);
   }
 
   #byte(field: string): number {
@@ -233,6 +223,8 @@ export class DerReader {
   }
 }
 
-function hexByte(value: number): string {
-  return `0x${value.toString(16).padStart(2, '0')}`;
+/** The number that two ASCII digits write, NaN for anything else. */
+function twoDigits(tens: number, ones: number): number {
+  const isDigit = (byte: number): boolean => byte >= 0x30 && byte <= 0x39;
+  return isDigit(tens) && isDigit(ones) ? tens * 10 + ones - 528 : Number.NaN;
 }

@@ -1,4 +1,4 @@
-import { AttestationError } from '../result/attestation-error.js';
+import { reject } from '../result/attestation-error.js';
 import { DER, DerReader } from './der.js';
 
 /** Named bits of keyUsage, most significant bit of the first octet first (RFC 5280, 4.2.1.3). */
@@ -54,10 +54,7 @@ export function readExtensions(list: DerReader, label: string): Extensions {
     if (seen.size >= MAX_EXTENSIONS)
       list.fail('list', `at most ${MAX_EXTENSIONS} extensions`, 'more');
     if (seen.has(oid))
-      throw new AttestationError('x509.extension-duplicate', {
-        expected: `${label}: each extension once`,
-        actual: `OID ${oid} again`,
-      });
+      reject('x509.extension-duplicate', `${label}: each extension once`, `OID ${oid} again`);
     seen.add(oid);
 
     if (oid === BASIC_CONSTRAINTS) basicConstraints = { critical, ...readBasicConstraints(value) };

@@ -48,10 +48,6 @@ export function equalNames(a: Name, b: Name): boolean {
 }
 
 function printable(contents: Uint8Array): string {
-  let text = '';
-  for (const byte of contents) {
-    if (byte < 0x20 || byte >= 0x7f) return `#${encodeHex(contents)}`;
-    text += String.fromCharCode(byte);
-  }
-  return text;
+  for (const byte of contents) if (byte < 0x20 || byte >= 0x7f) return `#${encodeHex(contents)}`;
+  return String.fromCharCode.apply(undefined, contents as unknown as number[]);
 }

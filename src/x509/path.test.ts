@@ -434,6 +434,23 @@ describe('a path with memory', () => {
     expectCode(() => judge(headless, memoryRules(memory)), 'x509.untrusted-anchor');
   });
 
+  it('a leaf that was seen is judged anew: its signature, its time, and what is above it', () => {
+    const memory = new ChainMemory();
+    judge(good, memoryRules(memory));
+    expect(memory.recallLeaf(good.leaf.der)).toBeDefined();
+    expectCode(
+      () => judge(good, memoryRules(memory, { time: at(good.leaf.notAfterMs + 1) })),
+      'x509.expired',
+    );
+    const orphan = [root, regional, zonal, good.leaf].map((c) => c.der);
+    expectCode(() => judge(orphan, memoryRules(memory)), 'x509.name-mismatch');
+    const asCa = [root, regional, zonal, instance, good.leaf, instance].map((c) => c.der);
+    expectCode(() => judge(asCa, memoryRules(memory)), 'x509.chain-length');
+    verified = [];
+    judge(good, memoryRules(memory));
+    expect(verified).toHaveLength(1);
+  });
+
   it('remembers nothing when the chain fails at any step', async () => {
     const memory = new ChainMemory();
     const failing: readonly (readonly [NitroPath, VerificationTime])[] = [
@@ -449,6 +466,7 @@ describe('a path with memory', () => {
     for (const [path, time] of failing) {
       thrownBy(() => judge(path, memoryRules(memory, { time })));
       expect(memory.size).toBe(0);
+      expect(memory.recallLeaf(path.leaf.der)).toBeUndefined();
     }
     judge(good, memoryRules(memory));
     expect(memory.size).toBe(4);
@@ -593,6 +611,32 @@ describe('ChainMemory', () => {
     expect(known?.extensions.subjectKeyId).toEqual(a.extensions.subjectKeyId);
     for (const view of [known?.der, known?.tbs, known?.publicKey, known?.signature])
       expect(view?.buffer.byteLength).toBe(view?.length);
+  });
+
+  it('knows what a leaf says by every byte, in its own copy, and forgets it with the rest', () => {
+    const memory = new ChainMemory();
+    const bytes = good.leaf.der.slice();
+    expect(memory.recallLeaf(bytes)).toBeUndefined();
+    memory.rememberLeaf(parseCertificate(bytes, 'certificate'));
+    bytes.fill(0);
+    expect(memory.recallLeaf(good.leaf.der)).toEqual(
+      parseCertificate(good.leaf.der, 'certificate'),
+    );
+    const other = good.leaf.der.slice();
+    other[100] = (other[100] as number) ^ 1;
+    expect(memory.recallLeaf(other)).toBeUndefined();
+    // It is no CA that was verified.
+    expect(memory.size).toBe(0);
+    expect(memory.recall('', good.leaf.der)).toBeUndefined();
+    for (let i = 0; i < 300; i++) {
+      const der = good.leaf.der.slice();
+      new DataView(der.buffer).setUint16(der.length - 2, i);
+      memory.rememberLeaf({ ...a, der });
+    }
+    expect(memory.recallLeaf(good.leaf.der)).toBeUndefined();
+    memory.rememberLeaf(a);
+    memory.clear();
+    expect(memory.recallLeaf(a.der)).toBeUndefined();
   });
 
   it.each([0, -1, 1.5, Number.NaN, Number.POSITIVE_INFINITY, '4', null])(

@@ -1,8 +1,8 @@
 import { equalBytes } from '../bytes/bytes.js';
-import { encodeHex } from '../bytes/hex.js';
+import { encodeHex, hexByte } from '../bytes/hex.js';
 import type { Engine } from '../crypto/engine.js';
 import { type Flow, type MaybePromise, wait } from '../crypto/flow.js';
-import { AttestationError } from '../result/attestation-error.js';
+import { AttestationError, reject } from '../result/attestation-error.js';
 import type { Note } from '../result/note.js';
 import type { VerificationTime } from '../result/verification-time.js';
 import { grantProof, type Proof } from '../trust.js';
@@ -51,10 +51,11 @@ export function* judgePath(
   const root = certificates[0] as Certificate;
   // Nothing below is trusted by its name or its place: only by these bytes.
   if (remembered.length === 0 && !(yield* isTrustAnchor(root.der, anchors, engine)))
-    throw new AttestationError('x509.untrusted-anchor', {
-      expected: 'cabundle[0] to be one of the trust anchors',
-      actual: root.subject.text,
-    });
+    reject(
+      'x509.untrusted-anchor',
+      'cabundle[0] to be one of the trust anchors',
+      root.subject.text,
+    );
   note(`anchor: ${root.subject.text}`);
 
   certificates.forEach((certificate, index) => {
@@ -98,12 +99,13 @@ export function* judgePathSignatures(
   for (const [index, pending] of started.entries()) {
     const certificate = path.certificates[first + index] as Certificate;
     if (!(yield* wait(pending)))
-      throw new AttestationError('x509.signature-invalid', {
-        expected: `${certificate.label} signed by ${path.certificates[first + index - 1]?.subject.text}`,
-        actual: `${certificate.subject.text}, with a signature that does not verify`,
-      });
+      reject(
+        'x509.signature-invalid',
+        `${certificate.label} signed by ${path.certificates[first + index - 1]?.subject.text}`,
+        `${certificate.subject.text}, with a signature that does not verify`,
+      );
   }
-  if (memory !== undefined) rememberAuthorities(path, memoryScope + anchors.id, memory);
+  if (memory !== undefined) rememberPath(path, memoryScope + anchors.id, memory);
   const known = Math.max(0, first - 1);
   note(`${started.length} certificate signatures${known > 0 ? `, ${known} more remembered` : ''}`);
   return grantProof('x509');
@@ -116,10 +118,7 @@ function readCertificates(
   remembered: number[],
 ): Certificate[] {
   if (bundle.length + 1 > MAX_CERTIFICATES)
-    throw new AttestationError('x509.chain-length', {
-      expected: `at most ${MAX_CERTIFICATES} certificates`,
-      actual: `${bundle.length + 1}`,
-    });
+    reject('x509.chain-length', `at most ${MAX_CERTIFICATES} certificates`, `${bundle.length + 1}`);
   const certificates = bundle.map((der, index) => {
     const label = `cabundle[${index}]`;
     const scope = index === 0 ? memoryScope + anchors.id : remembered[index - 1];
@@ -128,29 +127,32 @@ function readCertificates(
     remembered.push(known.id);
     return known.certificate;
   });
-  certificates.push(parseCertificate(leaf, 'certificate'));
-  for (const [index, certificate] of certificates.entries())
-    if (certificates.slice(0, index).some((other) => equalBytes(other.der, certificate.der)))
-      throw new AttestationError('x509.chain-length', {
-        expected: 'every certificate once',
-        actual: `${certificate.label} twice: ${certificate.subject.text}`,
-      });
+  certificates.push(memory?.recallLeaf(leaf) ?? parseCertificate(leaf, 'certificate'));
+  for (const certificate of certificates)
+    if (certificates.find(({ der }) => equalBytes(der, certificate.der)) !== certificate)
+      reject(
+        'x509.chain-length',
+        'every certificate once',
+        `${certificate.label} twice: ${certificate.subject.text}`,
+      );
   return certificates;
 }
 
-function rememberAuthorities(path: UnverifiedPath, root: string, memory: ChainMemory): void {
+function rememberPath(path: UnverifiedPath, root: string, memory: ChainMemory): void {
   let scope: string | number = path.remembered.at(-1) ?? root;
   for (const certificate of path.certificates.slice(path.remembered.length, -1))
     scope = memory.remember(scope, certificate).id;
+  memory.rememberLeaf(path.leaf);
 }
 
 /** RFC 5280, 6.1.3 (a)(4). */
 function checkNames(issuer: Certificate, certificate: Certificate): void {
   if (!equalNames(issuer.subject, certificate.issuer))
-    throw new AttestationError('x509.name-mismatch', {
-      expected: `${certificate.label} issued by ${issuer.subject.text}`,
-      actual: certificate.issuer.text,
-    });
+    reject(
+      'x509.name-mismatch',
+      `${certificate.label} issued by ${issuer.subject.text}`,
+      certificate.issuer.text,
+    );
 }
 
 /** RFC 5280, 4.2.1.1: when both identifiers are there they are equal. */
@@ -158,55 +160,53 @@ function checkKeyIdentifiers(issuer: Certificate, certificate: Certificate): voi
   const expected = issuer.extensions.subjectKeyId;
   const actual = certificate.extensions.authorityKeyId;
   if (expected !== undefined && actual !== undefined && !equalBytes(expected, actual))
-    throw new AttestationError('x509.key-identifier-mismatch', {
-      expected: `${certificate.label} authorityKeyIdentifier ${encodeHex(expected)}`,
-      actual: encodeHex(actual),
-    });
+    reject(
+      'x509.key-identifier-mismatch',
+      `${certificate.label} authorityKeyIdentifier ${encodeHex(expected)}`,
+      encodeHex(actual),
+    );
 }
 
 /** RFC 5280, 6.1.4 (o) and 6.1.5 (f). */
 function checkCriticalExtensions(certificate: Certificate): void {
   const [unknown] = certificate.extensions.unknownCritical;
   if (unknown !== undefined)
-    throw new AttestationError('x509.extension-unknown-critical', {
-      expected: `${certificate.label}: only basicConstraints, keyUsage and key identifiers critical`,
-      actual: `OID ${unknown}`,
-    });
+    reject(
+      'x509.extension-unknown-critical',
+      `${certificate.label}: only basicConstraints, keyUsage and key identifiers critical`,
+      `OID ${unknown}`,
+    );
 }
 
 /** RFC 5280, 6.1.4 (k) to (n), for a certificate that `below` CA certificates follow. */
 function checkAuthority(certificate: Certificate, below: number): void {
   const { basicConstraints, keyUsage } = certificate.extensions;
   if (!basicConstraints?.ca || !basicConstraints.critical)
-    throw new AttestationError('x509.basic-constraints', {
-      expected: `${certificate.label}: critical basicConstraints with CA=true`,
-      actual:
-        basicConstraints === undefined ? 'none' : basicConstraints.ca ? 'not critical' : 'CA=false',
-    });
+    reject(
+      'x509.basic-constraints',
+      `${certificate.label}: critical basicConstraints with CA=true`,
+      basicConstraints === undefined ? 'none' : basicConstraints.ca ? 'not critical' : 'CA=false',
+    );
   if (basicConstraints.pathLength !== undefined && below > basicConstraints.pathLength)
-    throw new AttestationError('x509.path-length-exceeded', {
-      expected: `at most ${basicConstraints.pathLength} CA certificates below ${certificate.label}`,
-      actual: `${below}`,
-    });
+    reject(
+      'x509.path-length-exceeded',
+      `at most ${basicConstraints.pathLength} CA certificates below ${certificate.label}`,
+      `${below}`,
+    );
   if (keyUsage === undefined || (keyUsage & KEY_USAGE.keyCertSign) === 0)
-    throw new AttestationError('x509.key-usage', {
-      expected: `${certificate.label}: keyCertSign`,
-      actual: describeUsage(keyUsage),
-    });
+    reject('x509.key-usage', `${certificate.label}: keyCertSign`, describeUsage(keyUsage));
 }
 
 function checkLeaf(certificate: Certificate): void {
   const { basicConstraints, keyUsage } = certificate.extensions;
   if (basicConstraints?.ca || basicConstraints?.pathLength !== undefined)
-    throw new AttestationError('x509.leaf-is-ca', {
-      expected: `${certificate.label}: no CA flag and no path length`,
-      actual: basicConstraints.ca ? 'CA=true' : `pathLenConstraint ${basicConstraints.pathLength}`,
-    });
+    reject(
+      'x509.leaf-is-ca',
+      `${certificate.label}: no CA flag and no path length`,
+      basicConstraints.ca ? 'CA=true' : `pathLenConstraint ${basicConstraints.pathLength}`,
+    );
   if (keyUsage === undefined || (keyUsage & KEY_USAGE.digitalSignature) === 0)
-    throw new AttestationError('x509.key-usage', {
-      expected: `${certificate.label}: digitalSignature`,
-      actual: describeUsage(keyUsage),
-    });
+    reject('x509.key-usage', `${certificate.label}: digitalSignature`, describeUsage(keyUsage));
 }
 
 /** RFC 5280, 6.1.3 (a)(2); both ends belong to the window. */
@@ -219,7 +219,7 @@ function checkValidity(certificate: Certificate, time: VerificationTime): void {
   const documentInside = time.documentMs >= notBeforeMs && time.documentMs <= notAfterMs;
   const hint =
     documentInside && time.source !== 'document'
-      ? 'The document\u2019s own timestamp lies in the window: the clock of this machine is wrong, or this is stored evidence. Then pass `now`: the time of receipt, or \u2018document\u2019.'
+      ? 'The document’s own timestamp lies in the window: this clock is wrong, or it is stored evidence (pass `now`).'
       : undefined;
   throw new AttestationError(early > 0 ? 'x509.not-yet-valid' : 'x509.expired', {
     expected: `${label} (${certificate.subject.text}) valid ${iso(notBeforeMs)} to ${iso(notAfterMs)}, tolerance ${time.clockToleranceSeconds} s`,
@@ -241,7 +241,5 @@ function duration(milliseconds: number): string {
 }
 
 function describeUsage(keyUsage: number | undefined): string {
-  return keyUsage === undefined
-    ? 'no keyUsage'
-    : `keyUsage 0x${keyUsage.toString(16).padStart(2, '0')}`;
+  return keyUsage === undefined ? 'no keyUsage' : `keyUsage ${hexByte(keyUsage)}`;
 }

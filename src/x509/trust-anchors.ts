@@ -1,6 +1,7 @@
 import { decodeBase64 } from '../bytes/base64.js';
 import { asBytes, type Bytes, copyBytes, equalBytes } from '../bytes/bytes.js';
 import { decodeHex, encodeHex } from '../bytes/hex.js';
+import { RecentlyUsed } from '../bytes/recently-used.js';
 import type { Engine } from '../crypto/engine.js';
 import { type Flow, wait } from '../crypto/flow.js';
 import { parseCertificate } from './certificate.js';
@@ -51,7 +52,8 @@ function readAnchors(list: readonly TrustAnchor[]): TrustAnchors {
       names.push(`p${encodeHex(pin)}`);
     } else throw new TypeError('a trust anchor is PEM text, DER bytes or { sha256 }');
   }
-  return { pins, certificates, id: names.sort().join() };
+  const name = names.sort().join();
+  return { pins, certificates, id: knownSets.get(name) ?? knownSets.set(name, `set ${nextSet++}`) };
 }
 
 /** Whether a certificate is an anchor: equal to one byte for byte, or by its pin. */
@@ -66,6 +68,13 @@ export function* isTrustAnchor(
   return anchors.pins.some((pin) => equalBytes(pin, digest));
 }
 
+/**
+ * Short names of sets, never used twice (a set that was forgotten gets a new one), and unlike the
+ * ids of remembered certificates: below an id something else is remembered.
+ */
+const knownSets = new RecentlyUsed<string>(64);
+let nextSet = 0;
+
 /** The certificates of a PEM text, and a name for each. */
 interface KnownPem {
   readonly ders: readonly Bytes[];
@@ -73,8 +82,7 @@ interface KnownPem {
 }
 
 /** PEM texts that were read before: the same one comes with every call. Texts can't change. */
-const knownPem = new Map<string, KnownPem>();
-const MAX_KNOWN_PEM = 16;
+const knownPem = new RecentlyUsed<KnownPem>(16);
 
 function readPem(text: string): KnownPem {
   const known = knownPem.get(text);
@@ -87,11 +95,8 @@ function readPem(text: string): KnownPem {
   if (found.length === 0 || found.length !== announced || found.includes(undefined))
     throw new TypeError('a trust anchor as text must be PEM certificates');
   for (const der of found as Bytes[]) checkCertificate(der);
-  if (knownPem.size >= MAX_KNOWN_PEM) knownPem.clear();
   const ders = found as Bytes[];
-  const read = { ders, names: ders.map((der) => `c${encodeHex(der)}`) };
-  knownPem.set(text, read);
-  return read;
+  return knownPem.set(text, { ders, names: ders.map((der) => `c${encodeHex(der)}`) });
 }
 
 /** DER, or the bytes of a PEM file. */
