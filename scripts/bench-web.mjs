@@ -129,8 +129,8 @@ async function measureVerification({ bundle, manifest, anchor, rounds }) {
     [`cold, ${cold.length} signatures`, verify(false), () => raw(cold)],
   ];
   const samples = cases.map(() => [[], []]);
+  // The first half makes the engine compile everything that it will compile.
   for (const [index, [, ours, theirs]] of cases.entries())
-    // The first half makes the engine compile everything that it will compile.
     for (let round = -rounds; round < rounds; round++)
       for (const [column, run] of [ours, theirs].entries()) {
         const from = performance.now();

@@ -1,22 +1,41 @@
 import { STANDARD, URL_SAFE } from './base64.js';
+import type { Bytes } from './bytes.js';
 
 /** Base64 (RFC 4648, section 4) with padding. */
 export function encodeBase64(bytes: Uint8Array): string {
-  return encode(bytes, STANDARD).padEnd(4 * Math.ceil(bytes.length / 3), '=');
+  return asText(digitsOf(bytes, STANDARD)).padEnd(4 * Math.ceil(bytes.length / 3), '=');
 }
 
 /** Base64url (RFC 4648, section 5) without padding. */
 export function encodeBase64Url(bytes: Uint8Array): string {
-  return encode(bytes, URL_SAFE);
+  return asText(base64UrlDigits(bytes));
+}
+
+/** Base64url without padding, as ASCII. */
+export function base64UrlDigits(bytes: Uint8Array): Bytes {
+  return digitsOf(bytes, URL_SAFE);
+}
+
+function asText(ascii: Uint8Array): string {
+  return new TextDecoder().decode(ascii);
 }
 
 /** As bytes first: a text that grows by characters, and btoa of one, take ten times as long. */
-function encode(bytes: Uint8Array, alphabet: Uint8Array): string {
+function digitsOf(bytes: Uint8Array, alphabet: Uint8Array): Bytes {
   const text = new Uint8Array(Math.ceil((bytes.length * 4) / 3));
-  for (let i = 0; i < text.length; i++) {
-    const at = (i * 3) >> 2;
-    const two = ((bytes[at] as number) << 8) | (bytes[at + 1] ?? 0);
-    text[i] = alphabet[(two >> (10 - 2 * ((i * 3) & 3))) & 63] as number;
+  const byte = (at: number): number => bytes[at] ?? 0;
+  const digit = (value: number): number => alphabet[value & 63] as number;
+  let from = 0;
+  let to = 0;
+  for (; to + 4 <= text.length; from += 3, to += 4) {
+    const three = (byte(from) << 16) | (byte(from + 1) << 8) | byte(from + 2);
+    text[to] = digit(three >> 18);
+    text[to + 1] = digit(three >> 12);
+    text[to + 2] = digit(three >> 6);
+    text[to + 3] = digit(three);
   }
-  return new TextDecoder().decode(text);
+  // One or two bytes are left, for two or three digits.
+  const rest = (byte(from) << 16) | (byte(from + 1) << 8);
+  for (let shift = 18; to < text.length; shift -= 6) text[to++] = digit(rest >> shift);
+  return text;
 }

@@ -1,4 +1,5 @@
-import { encodeBase64Url } from '../bytes/base64-encode.js';
+import { base64UrlDigits, encodeBase64Url } from '../bytes/base64-encode.js';
+import { asciiBytes, concatBytes } from '../bytes/bytes.js';
 import type { Signer } from '../result/signer.js';
 
 /** A JWS of one signature, in parts (RFC 7515, 7.2.2). */
@@ -21,14 +22,18 @@ export async function signJws(
     ...(certificates !== undefined && { x5c: certificates }),
     ...header,
   });
-  const encoder = new TextEncoder();
-  const protectedHeader = encodeBase64Url(encoder.encode(text));
-  const body = encodeBase64Url(payload);
-  const signature = await signer.sign(encoder.encode(`${protectedHeader}.${body}`));
+  const header64 = base64UrlDigits(new TextEncoder().encode(text));
+  const input = concatBytes(header64, asciiBytes('.'), base64UrlDigits(payload));
+  const signed = new TextDecoder().decode(input);
+  const signature = await signer.sign(input);
   const expected = algorithm === 'ES384' ? 96 : 64;
   if (!(signature instanceof Uint8Array) || signature.length !== expected)
     throw new TypeError(`a signer for ${algorithm} must give ${expected} bytes (r || s)`);
-  return { payload: body, protected: protectedHeader, signature: encodeBase64Url(signature) };
+  return {
+    payload: signed.slice(header64.length + 1),
+    protected: signed.slice(0, header64.length),
+    signature: encodeBase64Url(signature),
+  };
 }
 
 /** The compact form (RFC 7515, 7.1). */

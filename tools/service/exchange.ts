@@ -7,11 +7,10 @@ export interface Exchange {
   /** Path and query, or the whole URL. */
   readonly url: string;
   readonly contentType: string;
-  /**
-   * The whole body; rejects with `service.body-too-large`, `service.body-invalid`, and may stop
-   * reading when the signal says that nobody waits any more.
-   */
-  read(maxBytes: number, signal: AbortSignal): Promise<Uint8Array>;
+  /** The whole body; rejects with `service.body-too-large`, `service.body-invalid`. */
+  read(maxBytes: number): Promise<Uint8Array>;
+  /** Nobody waits any more: what is left of the body need not be read. */
+  stop(): void;
   /** The Web request, for a rate limit that wants to see it. */
   request(): Request;
 }

@@ -1,6 +1,7 @@
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { ToolError } from '../common/tool-error.js';
+import type { Exchange } from './exchange.js';
 import { tooLarge } from './read-body.js';
 import type { VerifierHandler } from './verifier-options.js';
 
@@ -83,7 +84,7 @@ async function answer(
     method,
     url,
     contentType: incoming.headers['content-type'] ?? '',
-    read: (maxBytes, signal) => readBody(incoming, maxBytes, signal),
+    ...bodyOf(incoming),
     request: () =>
       new Request(new URL(url, 'http://localhost'), { method, headers: pick(incoming.headers) }),
   });
@@ -93,34 +94,33 @@ async function answer(
   outgoing.writeHead(status, headers).end(method === 'HEAD' ? undefined : body);
 }
 
-async function readBody(
-  incoming: IncomingMessage,
-  maxBytes: number,
-  signal: AbortSignal,
-): Promise<Uint8Array> {
-  if (Number(incoming.headers['content-length'] ?? 0) > maxBytes) throw tooLarge(maxBytes);
-  return new Promise((resolve, reject) => {
-    const chunks: Uint8Array[] = [];
-    let length = 0;
-    signal.addEventListener('abort', () => {
-      chunks.length = 0;
+function bodyOf(incoming: IncomingMessage): Pick<Exchange, 'read' | 'stop'> {
+  let chunks: Uint8Array[] = [];
+  return {
+    stop() {
+      chunks = [];
       incoming.pause();
-    });
-    incoming.on('data', (chunk: Uint8Array) => {
-      length += chunk.length;
-      if (length > maxBytes) {
-        incoming.pause();
-        reject(tooLarge(maxBytes));
-      } else chunks.push(chunk);
-    });
-    incoming.on('end', () => resolve(Buffer.concat(chunks)));
-    const broken = (cause?: unknown): void => {
-      if (!incoming.complete)
-        reject(new ToolError('service.body-invalid', { expected: 'a whole body', cause }));
-    };
-    incoming.on('error', broken);
-    incoming.on('close', broken);
-  });
+    },
+    read: (maxBytes) =>
+      new Promise((resolve, reject) => {
+        if (Number(incoming.headers['content-length'] ?? 0) > maxBytes) throw tooLarge(maxBytes);
+        let length = 0;
+        incoming.on('data', (chunk: Uint8Array) => {
+          length += chunk.length;
+          if (length > maxBytes) {
+            incoming.pause();
+            reject(tooLarge(maxBytes));
+          } else chunks.push(chunk);
+        });
+        incoming.on('end', () => resolve(Buffer.concat(chunks)));
+        const broken = (cause?: unknown): void => {
+          if (!incoming.complete)
+            reject(new ToolError('service.body-invalid', { expected: 'a whole body', cause }));
+        };
+        incoming.on('error', broken);
+        incoming.on('close', broken);
+      }),
+  };
 }
 
 /** What a rate limit may look at. */

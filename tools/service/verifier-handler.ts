@@ -7,7 +7,7 @@ import { demandKnownOptions } from './known-options.js';
 import { Metrics } from './metrics.js';
 import { openApiDocument } from './openapi.js';
 import { type Problem, problemOf, reasonOf, rejection } from './problem.js';
-import { readVerificationRequest, readWebBody } from './read-body.js';
+import { readVerificationRequest, textOf, webBody } from './read-body.js';
 import { ROUTES, type Route } from './routes.js';
 import type {
   VerifierHandler,
@@ -102,14 +102,13 @@ class Verifier {
   async #handle(exchange: Exchange): Promise<Answer> {
     const startedMs = performance.now();
     const requestId = globalThis.crypto.randomUUID();
-    const url = urlOf(exchange.url);
-    const pathname = url?.pathname ?? '';
+    const { pathname, query } = splitUrl(exchange.url);
     const route = Object.hasOwn(ROUTES, pathname) ? (pathname as Route) : undefined;
     let outcome: Outcome;
     let failed = false;
     let reason: string | undefined;
     try {
-      outcome = await this.#answer(exchange, route, url?.searchParams, startedMs);
+      outcome = await this.#answer(exchange, route, query, startedMs);
     } catch (error) {
       const problem = problemOf(error);
       failed = problem === undefined;
@@ -141,7 +140,7 @@ class Verifier {
   async #answer(
     exchange: Exchange,
     route: Route | undefined,
-    query: URLSearchParams | undefined,
+    query: string,
     startedMs: number,
   ): Promise<Outcome> {
     if (route === undefined) throw new ToolError('service.not-found');
@@ -169,17 +168,21 @@ class Verifier {
       const problem = problemOf(new ToolError('service.rate-limited')) as Problem;
       return problemOutcome({ ...problem, retryAfterSeconds: wholeSeconds(waitSeconds) });
     }
-    if (route === '/v1/challenge') return this.#challenge(query?.get('audience') ?? undefined);
+    if (route === '/v1/challenge')
+      return this.#challenge(new URLSearchParams(query).get('audience') ?? undefined);
     if (this.#metrics.inFlight >= this.#maxConcurrent) throw new ToolError('service.overloaded');
     this.#metrics.inFlight++;
-    const giveUp = new AbortController();
-    const work = this.#result(exchange, startedMs, giveUp.signal).finally(() => {
-      this.#metrics.inFlight--;
-    });
-    return withTimeout(work, this.#timeoutMs, () => {
-      giveUp.abort();
-      return new ToolError('service.timeout');
-    });
+    return withTimeout(
+      (late) =>
+        this.#result(exchange, startedMs, late).finally(() => {
+          this.#metrics.inFlight--;
+        }),
+      this.#timeoutMs,
+      () => {
+        exchange.stop();
+        return new ToolError('service.timeout');
+      },
+    );
   }
 
   async #ready(): Promise<Outcome> {
@@ -187,7 +190,7 @@ class Verifier {
     const { store } = this.#options.challenges;
     try {
       await withTimeout(
-        store.check?.() ?? Promise.resolve(),
+        () => store.check?.() ?? Promise.resolve(),
         READY_TIMEOUT_MS,
         () => new ToolError('service.timeout'),
       );
@@ -222,8 +225,8 @@ class Verifier {
   }
 
   /** Evidence in, result out. The challenge is used up before anything expensive is done. */
-  async #result(exchange: Exchange, startedMs: number, signal: AbortSignal): Promise<Outcome> {
-    const given = await readVerificationRequest(exchange, this.#maxBodyBytes, signal);
+  async #result(exchange: Exchange, startedMs: number, late: Promise<never>): Promise<Outcome> {
+    const given = await readVerificationRequest(exchange, this.#maxBodyBytes, late);
     const { audience, manifest, manifestKeys, requireQuote } = this.#policy(given.audience);
     const { challenges, signer, issuer, resultLifetimeSeconds } = this.#options;
     const done = (code: string): void =>
@@ -235,8 +238,10 @@ class Verifier {
       ...(manifestKeys !== undefined && { manifestKeys }),
       ...(requireQuote !== undefined && { requireQuote }),
     };
-    const inspect = this.#options.inspect ?? inspectAttestation;
-    const report = await inspect(given.evidence, manifest, options);
+    const { inspect } = this.#options;
+    const report = await (inspect === undefined
+      ? inspectAttestation(given.evidence, manifest, options)
+      : inspect(textOf(given.evidence), manifest, options));
     if (report.verdict !== 'verified') {
       const problem = rejection(report);
       done(problem.code);
@@ -248,7 +253,8 @@ class Verifier {
       ...(resultLifetimeSeconds !== undefined && { lifetimeSeconds: resultLifetimeSeconds }),
     });
     done('verified');
-    return { answer: json(200, JSON.stringify({ token })), audience, code: 'verified' };
+    // The digits of base64url and dots: nothing to escape.
+    return { answer: json(200, `{"token":"${token}"}`), audience, code: 'verified' };
   }
 }
 
@@ -269,11 +275,19 @@ function problemOutcome({ retryAfterSeconds, ...problem }: Problem): Outcome {
   return { answer, code };
 }
 
-function urlOf(text: string): URL | undefined {
+/** Of a path with a query, or of a whole URL. */
+function splitUrl(url: string): { readonly pathname: string; readonly query: string } {
+  if (url.startsWith('/')) {
+    const at = url.indexOf('?');
+    return at < 0
+      ? { pathname: url, query: '' }
+      : { pathname: url.slice(0, at), query: url.slice(at) };
+  }
   try {
-    return new URL(text, 'http://localhost');
+    const { pathname, search } = new URL(url);
+    return { pathname, query: search };
   } catch {
-    return undefined;
+    return { pathname: '', query: '' };
   }
 }
 
@@ -282,7 +296,7 @@ function exchangeOf(request: Request): Exchange {
     method: request.method,
     url: request.url,
     contentType: request.headers.get('content-type') ?? '',
-    read: (maxBytes, signal) => readWebBody(request, maxBytes, signal),
+    ...webBody(request),
     request: () => request,
   };
 }
@@ -291,13 +305,18 @@ function headers(type: string, cache = 'no-store'): Record<string, string> {
   return { 'content-type': type, 'cache-control': cache, 'x-content-type-options': 'nosniff' };
 }
 
-async function withTimeout<T>(work: Promise<T>, ms: number, error: () => Error): Promise<T> {
+/** Runs work for so long at most; it hears when it is too late. */
+async function withTimeout<T>(
+  work: (late: Promise<never>) => Promise<T>,
+  ms: number,
+  error: () => Error,
+): Promise<T> {
   let timer: ReturnType<typeof setTimeout> | undefined;
   const late = new Promise<never>((_, reject) => {
     timer = setTimeout(() => reject(error()), ms);
   });
   try {
-    return await Promise.race([work, late]);
+    return await Promise.race([work(late), late]);
   } finally {
     clearTimeout(timer);
   }

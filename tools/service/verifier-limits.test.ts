@@ -106,6 +106,7 @@ describe('what is odd outside', () => {
       url: 'http://[',
       contentType: '',
       read: async () => new Uint8Array(0),
+      stop: () => undefined,
       request: () => new Request(BASE),
     });
     expect(status).toBe(404);
