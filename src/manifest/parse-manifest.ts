@@ -231,7 +231,8 @@ function show(value: unknown): string {
   if (value === undefined) return 'nothing';
   if (typeof value === 'string') return JSON.stringify(value.slice(0, 110));
   if (typeof value !== 'object' || value === null) return String(value);
-  return Object.prototype.toString.call(value);
+  if (Array.isArray(value)) return 'an array';
+  return isPlainObject(value) ? 'an object' : Object.prototype.toString.call(value);
 }
 
 function malformed(expected: string, actual: string): never {
