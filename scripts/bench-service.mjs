@@ -49,7 +49,7 @@ await roles[role]();
  */
 async function makeBodies(count, key, instances) {
   const { createNitroPki } = await import('../build/tools/simulator/nitro-pki.js');
-  const { mintAk, mintQuote, nitroTpmPcrs, writeTpmtPublic } = await import(
+  const { manifestFor, mintAk, mintQuote, nitroTpmPcrs, writeBundle } = await import(
     '../build/test-vectors/mint/index.js'
   );
   const { createChallenges } = await import('../dist/result.js');
@@ -57,7 +57,6 @@ async function makeBodies(count, key, instances) {
   const pki = await createNitroPki();
   const challenges = createChallenges({ key, lifetimeSeconds: LIFETIME_SECONDS });
   const pcrs = nitroTpmPcrs();
-  const sha384 = Object.fromEntries([...pcrs].map(([index, value]) => [index, encodeHex(value)]));
   const bodies = [];
   let ak;
   for (let i = 0; i < WARM_UP + count; i++) {
@@ -72,47 +71,18 @@ async function makeBodies(count, key, instances) {
       nonce,
       publicKey: ak.point,
     });
-    const quote = await mintQuote({ ak, nonce, pcrs });
-    const nonceHex = encodeHex(nonce);
-    const evidence = {
-      version: 1,
-      pcrs: { sha384 },
-      signing_key_public_keys: {
-        ecc_p256: {
-          x: encodeHex(ak.point.subarray(1, 33)),
-          y: encodeHex(ak.point.subarray(33)),
-          tpmt_public: encodeHex(writeTpmtPublic(ak)),
-        },
-      },
-      attestation: {
-        tpm: {
-          ecc_p256: {
-            nonce: nonceHex,
-            attest_data: encodeHex(quote.attestData),
-            signature: encodeHex(quote.signature),
-          },
-        },
-        nitro: {
-          public_key: encodeHex(ak.point),
-          nonce: nonceHex,
-          document: encodeHex(document),
-        },
-      },
-    };
+    const evidence = writeBundle(
+      { version: 1, tpmtPublic: true },
+      { nonce, pcrs, ak, document, quote: await mintQuote({ ak, nonce, pcrs }) },
+    );
     // As texts: so many objects would make every collection of garbage slow.
-    bodies.push({ nonce: nonceHex, evidence: JSON.stringify(evidence) });
+    bodies.push({ nonce: encodeHex(nonce), evidence: JSON.stringify(evidence) });
   }
-  const [four, seven, twelve] = [4, 7, 12].map((index) => sha384[index]);
-  return { bodies, root: pki.rootPem, manifest: manifest({ 4: four, 7: seven, 12: twelve }) };
-}
-
-function manifest(pcrs) {
-  return JSON.stringify({
-    version: 1,
-    platform: 'nitrotpm',
-    hashAlgorithm: 'SHA384',
-    measurementSets: [{ label: 'bench', pcrs }],
-  });
+  return {
+    bodies,
+    root: pki.rootPem,
+    manifest: JSON.stringify(manifestFor(pcrs, 'nitrotpm', [4, 7, 12])),
+  };
 }
 
 /** The service: handler, store in memory, key in memory, verification on this thread. */

@@ -1,5 +1,6 @@
 import { decodeBase64 } from '../bytes/base64.js';
 import type { Bytes } from '../bytes/bytes.js';
+import { isPlainObject } from '../bytes/plain-object.js';
 import { reject } from '../result/attestation-error.js';
 import { parseJws } from './parse-jws.js';
 
@@ -29,8 +30,7 @@ function readHeader(encoded: string): Readonly<Record<string, unknown>> {
   const bytes = decode(encoded, 'a protected header');
   try {
     const json: unknown = JSON.parse(new TextDecoder('utf-8', { fatal: true }).decode(bytes));
-    if (typeof json === 'object' && json !== null && !Array.isArray(json))
-      return json as Readonly<Record<string, unknown>>;
+    if (isPlainObject(json)) return json;
   } catch {
     // Said below.
   }

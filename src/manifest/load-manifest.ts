@@ -63,15 +63,14 @@ const knownTexts = new RecentlyUsed<LoadedManifest>(16);
 const MAX_KNOWN_CHARACTERS = 131_072;
 
 function readUnsigned(text: string | object, bytes: Uint8Array | undefined): LoadedManifest {
-  const key =
-    typeof text === 'string' && bytes === undefined && text.length <= MAX_KNOWN_CHARACTERS
-      ? text
-      : undefined;
-  const known = key === undefined ? undefined : knownTexts.get(key);
-  if (known !== undefined) return known;
+  if (bytes !== undefined || typeof text !== 'string' || text.length > MAX_KNOWN_CHARACTERS)
+    return parseUnsigned(text, bytes ?? text);
+  return knownTexts.get(text) ?? knownTexts.set(text, parseUnsigned(text, text));
+}
+
+function parseUnsigned(text: string | object, given: Uint8Array | string | object): LoadedManifest {
   if (isSignedManifest(text)) throw new AttestationError('manifest.keys-missing');
-  const read = withBytes({ manifest: parseManifest(text), payload: bytesOf(bytes ?? text) });
-  return key === undefined ? read : knownTexts.set(key, read);
+  return withBytes({ manifest: parseManifest(text), payload: bytesOf(given) });
 }
 
 /** The bytes as given, of text in UTF-8, of an object its JSON. */

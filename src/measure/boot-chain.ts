@@ -1,4 +1,4 @@
-import { AttestationError } from '../result/attestation-error.js';
+import { AttestationError, reject } from '../result/attestation-error.js';
 import { MEASUREMENT_CODES } from '../result/measurement-codes.js';
 import type { ByteSource } from './byte-source.js';
 import { normalizeCommandLine } from './command-line.js';
@@ -67,12 +67,11 @@ export async function readBootChain(
     if (isUki) uki = loaded;
   }
   if (uki === undefined)
-    throw new AttestationError(MEASUREMENT_CODES['uki.not-a-uki'], {
-      expected: 'a .linux section',
-      actual: images
-        .map(({ image }) => image.sections.map(({ name }) => name).join(' '))
-        .join('; '),
-    });
+    reject(
+      MEASUREMENT_CODES['uki.not-a-uki'],
+      'a .linux section',
+      images.map(({ image }) => image.sections.map(({ name }) => name).join(' ')).join('; '),
+    );
   const stub = await identifyStub(uki.image, stubProfile);
   const sections = selectSections(uki.image, stub.profile);
   const commandLine = await readCommandLine(uki.image, sections, stub.profile);
@@ -93,10 +92,11 @@ async function readCommandLine(
   if (section === undefined) return undefined;
   const text = await readText(image, section);
   if (text === undefined)
-    throw new AttestationError(MEASUREMENT_CODES['uki.command-line'], {
-      expected: '.cmdline of at most 64 KiB',
-      actual: `${section.virtualSize} bytes`,
-    });
+    reject(
+      MEASUREMENT_CODES['uki.command-line'],
+      '.cmdline of at most 64 KiB',
+      `${section.virtualSize} bytes`,
+    );
   return normalizeCommandLine(text, profile);
 }
 
@@ -112,12 +112,13 @@ async function readAddon(
   const line = await readCommandLine(image, sections, profile);
   const mismatch = uname !== undefined && addonUname !== undefined && uname !== addonUname;
   if (!profile.addons || line === undefined || other.length > 0 || mismatch)
-    throw new AttestationError(MEASUREMENT_CODES['uki.addon-unsupported'], {
-      expected: profile.addons
+    reject(
+      MEASUREMENT_CODES['uki.addon-unsupported'],
+      profile.addons
         ? 'an addon with .cmdline, without other measured sections, with the .uname of the UKI'
         : `no image after the UKI (profile ${profile.name})`,
-      actual: `${name}: ${[...sections.keys()].join(' ')}`,
-    });
+      `${name}: ${[...sections.keys()].join(' ')}`,
+    );
   return line;
 }
 

@@ -1,5 +1,5 @@
 import type { MaybePromise } from '../crypto/flow.js';
-import { AttestationError } from '../result/attestation-error.js';
+import { reject } from '../result/attestation-error.js';
 import type { CodeFacts } from '../result/codes.js';
 import { MEASUREMENT_CODES } from '../result/measurement-codes.js';
 
@@ -42,9 +42,10 @@ export async function readExactly(
   const inside = Number.isSafeInteger(offset) && offset >= 0 && offset + length <= source.size;
   const bytes = inside ? await source.read(offset, length) : undefined;
   if (bytes?.length !== length)
-    throw new AttestationError(code, {
-      expected: `${what}: ${length} bytes at offset ${offset}`,
-      actual: inside ? `${bytes?.length} bytes` : `a file of ${source.size} bytes`,
-    });
+    reject(
+      code,
+      `${what}: ${length} bytes at offset ${offset}`,
+      inside ? `${bytes?.length} bytes` : `a file of ${source.size} bytes`,
+    );
   return bytes;
 }

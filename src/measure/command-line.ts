@@ -1,4 +1,4 @@
-import { AttestationError } from '../result/attestation-error.js';
+import { reject } from '../result/attestation-error.js';
 import { MEASUREMENT_CODES } from '../result/measurement-codes.js';
 import type { StubProfile } from './stub-profiles.js';
 
@@ -30,10 +30,11 @@ export function normalizeOverride(text: string, profile: StubProfile): string {
     line.length > MAX_CHARACTERS ||
     !isAscii(line)
   )
-    throw new AttestationError(MEASUREMENT_CODES['uki.command-line'], {
-      expected: `1 to ${MAX_CHARACTERS} ASCII characters, not starting with @ or a control character`,
-      actual: JSON.stringify(text.slice(0, 64)),
-    });
+    reject(
+      MEASUREMENT_CODES['uki.command-line'],
+      `1 to ${MAX_CHARACTERS} ASCII characters, not starting with @ or a control character`,
+      JSON.stringify(text.slice(0, 64)),
+    );
   return line;
 }
 

@@ -1,6 +1,6 @@
 import { ByteReader } from '../bytes/byte-reader.js';
 import { asciiBytes, equalBytes } from '../bytes/bytes.js';
-import { AttestationError } from '../result/attestation-error.js';
+import { reject } from '../result/attestation-error.js';
 import { MEASUREMENT_CODES, type MeasurementCode } from '../result/measurement-codes.js';
 import { type ByteSource, readExactly } from './byte-source.js';
 
@@ -182,5 +182,5 @@ function safe(value: bigint, field: string): number {
 }
 
 function fail(code: MeasurementCode & `eif.${string}`, expected: string, actual: string): never {
-  throw new AttestationError(MEASUREMENT_CODES[code], { expected, actual });
+  reject(MEASUREMENT_CODES[code], expected, actual);
 }

@@ -3,7 +3,7 @@ import { ByteWriter } from '../bytes/byte-writer.js';
 import { asciiBytes, type Bytes, equalBytes } from '../bytes/bytes.js';
 import { encodeHex } from '../bytes/hex.js';
 import { CborMap, type CborValue, decodeCbor, describeCbor } from '../cbor.js';
-import { AttestationError } from '../result/attestation-error.js';
+import { AttestationError, reject } from '../result/attestation-error.js';
 import { MEASUREMENT_CODES } from '../result/measurement-codes.js';
 import {
   EIF_ALGORITHMS,
@@ -73,10 +73,11 @@ function parseSign1(
     (name) => EIF_ALGORITHMS[name].cose === number,
   );
   if (algorithm === undefined)
-    throw new AttestationError(MEASUREMENT_CODES['eif.signature-algorithm'], {
-      expected: 'ES256 (-7), ES384 (-35) or ES512 (-36)',
-      actual: header.has(LABEL_ALG) ? describeCbor(number) : 'no algorithm',
-    });
+    reject(
+      MEASUREMENT_CODES['eif.signature-algorithm'],
+      'ES256 (-7), ES384 (-35) or ES512 (-36)',
+      header.has(LABEL_ALG) ? describeCbor(number) : 'no algorithm',
+    );
   const content = decode(payload, 'signed payload');
   if (!(content instanceof CborMap)) malformed('signed payload as map', describeCbor(content));
   if (content.get('register_index') !== 0)
@@ -99,21 +100,24 @@ function parseSign1(
 export function checkEifSignature(signed: EifSignature, pcr0: Uint8Array): void {
   const { certificate, algorithm, registerValue, signature } = signed;
   if (certificate.algorithm !== algorithm)
-    throw new AttestationError(MEASUREMENT_CODES['eif.signature-algorithm'], {
-      expected: `${certificate.algorithm ?? 'a key on P-256, P-384 or P-521'}, by the certificate's key`,
-      actual: algorithm,
-    });
+    reject(
+      MEASUREMENT_CODES['eif.signature-algorithm'],
+      `${certificate.algorithm ?? 'a key on P-256, P-384 or P-521'}, by the certificate's key`,
+      algorithm,
+    );
   if (!equalBytes(registerValue, pcr0))
-    throw new AttestationError(MEASUREMENT_CODES['eif.signature-pcr0'], {
-      expected: `PCR0 ${encodeHex(pcr0)}`,
-      actual: encodeHex(registerValue.subarray(0, 64)),
-    });
+    reject(
+      MEASUREMENT_CODES['eif.signature-pcr0'],
+      `PCR0 ${encodeHex(pcr0)}`,
+      encodeHex(registerValue.subarray(0, 64)),
+    );
   const { curve, coordinateBytes } = EIF_ALGORITHMS[algorithm];
   if (signature.length !== 2 * coordinateBytes || !verify(curve, signed))
-    throw new AttestationError(MEASUREMENT_CODES['eif.signature-invalid'], {
-      expected: `a signature (${algorithm}) by the key of the certificate`,
-      actual: 'one that does not verify',
-    });
+    reject(
+      MEASUREMENT_CODES['eif.signature-invalid'],
+      `a signature (${algorithm}) by the key of the certificate`,
+      'one that does not verify',
+    );
 }
 
 function verify(curve: keyof typeof CURVES, signed: EifSignature): boolean {
@@ -170,5 +174,5 @@ function decode(bytes: Uint8Array, what: string): CborValue {
 }
 
 function malformed(expected: string, actual: string): never {
-  throw new AttestationError(MALFORMED, { expected, actual });
+  reject(MALFORMED, expected, actual);
 }

@@ -1,6 +1,6 @@
 import { ByteReader } from '../bytes/byte-reader.js';
 import { copyBytes } from '../bytes/bytes.js';
-import { AttestationError } from '../result/attestation-error.js';
+import { AttestationError, reject } from '../result/attestation-error.js';
 import { MEASUREMENT_CODES } from '../result/measurement-codes.js';
 import { BANK_ALGORITHMS, type BankAlgorithm, type BankName } from './bank-algorithms.js';
 import { EVENT_TYPE, eventTypeName } from './event-types.js';
@@ -63,10 +63,11 @@ export interface EventLog {
 export function parseEventLog(bytes: Uint8Array): EventLog {
   if (bytes.length === 0) throw new AttestationError(MEASUREMENT_CODES['eventlog.empty']);
   if (bytes.length > MAX_EVENT_LOG_BYTES)
-    throw new AttestationError(MEASUREMENT_CODES['eventlog.too-large'], {
-      expected: `at most ${MAX_EVENT_LOG_BYTES} bytes`,
-      actual: `${bytes.length} bytes`,
-    });
+    reject(
+      MEASUREMENT_CODES['eventlog.too-large'],
+      `at most ${MAX_EVENT_LOG_BYTES} bytes`,
+      `${bytes.length} bytes`,
+    );
   const reader: ByteReader = new ByteReader(copyBytes(bytes), 'event log', CODES, 'little');
   const first = readSha1Event(reader, 0);
   const crypto = first.type === EVENT_TYPE.EV_NO_ACTION ? readHeader(first.data) : undefined;
@@ -221,12 +222,13 @@ function findStartupLocality(events: readonly LoggedEvent[]): number {
     const locality = event.data[16];
     const valid = event.data.length === 17 && locality !== undefined && locality <= 4;
     if (!valid || found !== undefined || extended || event.pcr !== 0)
-      throw new AttestationError(MEASUREMENT_CODES['eventlog.startup-locality'], {
-        expected: 'one event with a locality of 0 to 4, in PCR0, before its first extend',
-        actual: `event ${event.index}: ${event.data.length} bytes, locality ${locality}, PCR${event.pcr}${
+      reject(
+        MEASUREMENT_CODES['eventlog.startup-locality'],
+        'one event with a locality of 0 to 4, in PCR0, before its first extend',
+        `event ${event.index}: ${event.data.length} bytes, locality ${locality}, PCR${event.pcr}${
           found === undefined ? '' : ', repeated'
         }${extended ? ', after an extend' : ''}`,
-      });
+      );
     found = locality;
   }
   return found ?? 0;

@@ -1,5 +1,5 @@
 import type { Flow } from '../crypto/flow.js';
-import { AttestationError } from '../result/attestation-error.js';
+import { AttestationError, reject } from '../result/attestation-error.js';
 import type { EventLogFindings } from '../result/event-log-report.js';
 import { MEASUREMENT_CODES } from '../result/measurement-codes.js';
 import type { Note } from '../result/note.js';
@@ -36,10 +36,11 @@ export function* explainEvidence(
     try {
       const log: EventLog = parseEventLog(bytes);
       if (log.events.length > MAX_EVENTS)
-        throw new AttestationError(MEASUREMENT_CODES['eventlog.limit-exceeded'], {
-          expected: `at most ${MAX_EVENTS} events in a bundle`,
-          actual: `${log.events.length}`,
-        });
+        reject(
+          MEASUREMENT_CODES['eventlog.limit-exceeded'],
+          `at most ${MAX_EVENTS} events in a bundle`,
+          `${log.events.length}`,
+        );
       const explanations = yield* explainPcrsFlow(log, pcrs, digest);
       findings = { eventCount: log.events.length, pcrs: explanations };
       const explained = new Set(explanations.filter((one) => one.explained).map(({ pcr }) => pcr));

@@ -1,6 +1,6 @@
 import { concatBytes } from '../bytes/bytes.js';
 import { decodeHex, encodeHex } from '../bytes/hex.js';
-import { AttestationError } from '../result/attestation-error.js';
+import { AttestationError, reject } from '../result/attestation-error.js';
 import { MEASUREMENT_CODES } from '../result/measurement-codes.js';
 import { type ByteSource, readExactly } from './byte-source.js';
 import { type Crc32, crc32 as portableCrc32 } from './crc32.js';
@@ -124,10 +124,11 @@ async function crcOf(source: ByteSource, crc32: Crc32): Promise<number> {
 function checkCrc(stated: number, computed: number): void {
   const hex = (value: number): string => value.toString(16).padStart(8, '0');
   if (stated !== computed)
-    throw new AttestationError(MEASUREMENT_CODES['eif.crc-mismatch'], {
-      expected: `${hex(computed)}, the CRC-32 of the file`,
-      actual: `${hex(stated)} in the header`,
-    });
+    reject(
+      MEASUREMENT_CODES['eif.crc-mismatch'],
+      `${hex(computed)}, the CRC-32 of the file`,
+      `${hex(stated)} in the header`,
+    );
 }
 
 async function imagePcrs(

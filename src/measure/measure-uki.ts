@@ -1,6 +1,6 @@
 import { asciiBytes, equalBytes } from '../bytes/bytes.js';
 import { encodeHex } from '../bytes/hex.js';
-import { AttestationError } from '../result/attestation-error.js';
+import { AttestationError, reject } from '../result/attestation-error.js';
 import { MEASUREMENT_CODES } from '../result/measurement-codes.js';
 import { authenticodePieces } from './authenticode.js';
 import { type BootChain, type BootImage, readBootChain } from './boot-chain.js';
@@ -223,10 +223,7 @@ class Measurement {
     for (const { name, image } of this.#chain.images) {
       const signatures = await readSignatures(image);
       if (signatures.length === 0)
-        throw new AttestationError(MEASUREMENT_CODES['pe.not-signed'], {
-          expected: `${name} signed`,
-          actual: 'no signature',
-        });
+        reject(MEASUREMENT_CODES['pe.not-signed'], `${name} signed`, 'no signature');
       const entry = await findAuthority(state, signatures, name, this.#createHasher);
       if (!used.includes(entry)) {
         used.push(entry);
@@ -247,10 +244,11 @@ class Measurement {
     );
     this.#checks.push(() => {
       if (!equalBytes(digest(), signature.imageDigest))
-        throw new AttestationError(MEASUREMENT_CODES['pe.signature-mismatch'], {
-          expected: `${name} with the digest ${encodeHex(signature.imageDigest)}, as signed`,
-          actual: encodeHex(digest()),
-        });
+        reject(
+          MEASUREMENT_CODES['pe.signature-mismatch'],
+          `${name} with the digest ${encodeHex(signature.imageDigest)}, as signed`,
+          encodeHex(digest()),
+        );
     });
   }
 

@@ -1,7 +1,7 @@
 import { sha384 } from '@noble/hashes/sha2.js';
 import { asciiBytes, concatBytes } from '../bytes/bytes.js';
 import { encodeHex } from '../bytes/hex.js';
-import { AttestationError } from '../result/attestation-error.js';
+import { reject } from '../result/attestation-error.js';
 import { MEASUREMENT_CODES } from '../result/measurement-codes.js';
 import { readSigningCertificate } from './signing-certificate.js';
 
@@ -18,10 +18,11 @@ const INSTANCE_ID = /^i-(?:[0-9a-f]{8}|[0-9a-f]{17})$/;
  */
 export function parentRolePcr(arn: string): string {
   if (!ROLE_ARN.test(arn))
-    throw new AttestationError(MEASUREMENT_CODES['eif.role-arn-invalid'], {
-      expected: 'arn:aws:iam::<12 digits>:role/<name>',
-      actual: JSON.stringify(arn.slice(0, 200)),
-    });
+    reject(
+      MEASUREMENT_CODES['eif.role-arn-invalid'],
+      'arn:aws:iam::<12 digits>:role/<name>',
+      JSON.stringify(arn.slice(0, 200)),
+    );
   return extendFromZero(asciiBytes(arn));
 }
 
@@ -33,10 +34,11 @@ export function parentRolePcr(arn: string): string {
  */
 export function parentInstancePcr(instanceId: string): string {
   if (!INSTANCE_ID.test(instanceId))
-    throw new AttestationError(MEASUREMENT_CODES['eif.instance-id-invalid'], {
-      expected: 'i- and 17 (or 8) lower-case hex digits',
-      actual: JSON.stringify(instanceId.slice(0, 64)),
-    });
+    reject(
+      MEASUREMENT_CODES['eif.instance-id-invalid'],
+      'i- and 17 (or 8) lower-case hex digits',
+      JSON.stringify(instanceId.slice(0, 64)),
+    );
   return extendFromZero(asciiBytes(instanceId));
 }
 

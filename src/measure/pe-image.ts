@@ -1,6 +1,5 @@
 import { ByteReader } from '../bytes/byte-reader.js';
-import { AttestationError } from '../result/attestation-error.js';
-import type { CodeRow } from '../result/codes.js';
+import { reject } from '../result/attestation-error.js';
 import { MEASUREMENT_CODES } from '../result/measurement-codes.js';
 import { type ByteSource, readExactly } from './byte-source.js';
 import type { Piece } from './digest-jobs.js';
@@ -73,7 +72,7 @@ export async function readPeImage(source: ByteSource): Promise<PeImage> {
   coff.take(12, 'TimeDateStamp to NumberOfSymbols');
   const optionalBytes = coff.u16('SizeOfOptionalHeader');
   if (sectionCount > MAX_SECTIONS)
-    fail(
+    reject(
       MEASUREMENT_CODES['pe.limit-exceeded'],
       `at most ${MAX_SECTIONS} sections`,
       `${sectionCount}`,
@@ -87,7 +86,7 @@ export async function readPeImage(source: ByteSource): Promise<PeImage> {
     header.sizeOfHeaders < tableOffset + table.length ||
     header.sizeOfHeaders > Math.min(source.size, header.sizeOfImage, MAX_HEADER_BYTES)
   )
-    fail(
+    reject(
       MEASUREMENT_CODES['pe.malformed'],
       `SizeOfHeaders from the section table's end (${tableOffset + table.length}) to the file's and the image's size`,
       `${header.sizeOfHeaders}`,
@@ -107,10 +106,7 @@ export async function readPeImage(source: ByteSource): Promise<PeImage> {
 export function findSection(image: PeImage, name: string): PeSection | undefined {
   const found = image.sections.filter((section) => section.name === name);
   if (found.length > 1)
-    throw new AttestationError(MEASUREMENT_CODES['uki.section-duplicate'], {
-      expected: `one section ${name}`,
-      actual: `${found.length}`,
-    });
+    reject(MEASUREMENT_CODES['uki.section-duplicate'], `one section ${name}`, `${found.length}`);
   return found[0]?.virtualSize === 0 ? undefined : found[0];
 }
 
@@ -168,7 +164,7 @@ function readOptionalHeader(
   const header = reader(bytes, 'optional header');
   const magic = header.u16('Magic');
   if (magic !== 0x10b && magic !== 0x20b)
-    fail(
+    reject(
       MEASUREMENT_CODES['pe.malformed'],
       'PE32 (0x10b) or PE32+ (0x20b)',
       `0x${magic.toString(16)}`,
@@ -181,7 +177,7 @@ function readOptionalHeader(
   header.take(magic === 0x10b ? 24 : 40, 'fields up to NumberOfRvaAndSizes');
   const count = header.u32('NumberOfRvaAndSizes');
   if (count > 16 || count * 8 > header.left)
-    fail(
+    reject(
       MEASUREMENT_CODES['pe.malformed'],
       'at most 16 data directories inside the header',
       `${count}`,
@@ -220,26 +216,26 @@ function checkRange(
   const extent = sectionExtent(section);
   const { name, rawOffset, rawSize, virtualAddress, virtualSize } = section;
   if (rawSize > 0 && rawOffset + rawSize > fileSize)
-    fail(
+    reject(
       MEASUREMENT_CODES['pe.section-range'],
       `${name} inside the file of ${fileSize} bytes`,
       `its end at ${rawOffset + rawSize}`,
     );
   if (virtualAddress + extent > sizeOfImage)
-    fail(
+    reject(
       MEASUREMENT_CODES['pe.section-range'],
       `${name} inside the image of ${sizeOfImage} bytes`,
       `its end at ${virtualAddress + extent}`,
     );
   // The stub finds its sections by the headers in memory.
   if (extent > 0 && virtualAddress < sizeOfHeaders)
-    fail(
+    reject(
       MEASUREMENT_CODES['pe.section-overlap'],
       `${name} behind the headers of ${sizeOfHeaders} bytes in memory`,
       `its address ${virtualAddress}`,
     );
   if (virtualSize - rawSize > MAX_ZEROS)
-    fail(
+    reject(
       MEASUREMENT_CODES['pe.limit-exceeded'],
       `${name} at most ${MAX_ZEROS} bytes larger in memory`,
       `${virtualSize - rawSize}`,
@@ -254,7 +250,7 @@ function checkMemoryOverlap(sections: readonly PeSection[]): void {
   for (const [i, section] of sorted.entries()) {
     const next = sorted[i + 1];
     if (next !== undefined && section.virtualAddress + sectionExtent(section) > next.virtualAddress)
-      fail(
+      reject(
         MEASUREMENT_CODES['pe.section-overlap'],
         'sections apart in memory',
         `${section.name} and ${next.name}`,
@@ -270,13 +266,13 @@ function checkFileLayout(sections: readonly PeSection[], sizeOfHeaders: number):
   let end = sizeOfHeaders;
   for (const { name, rawOffset, rawSize } of inFileOrder(sections)) {
     if (rawOffset < end)
-      fail(
+      reject(
         MEASUREMENT_CODES['pe.section-overlap'],
         `${name} from offset ${end} on`,
         `${rawOffset}`,
       );
     if (rawOffset > end)
-      fail(MEASUREMENT_CODES['pe.section-gap'], `${name} at offset ${end}`, `${rawOffset}`);
+      reject(MEASUREMENT_CODES['pe.section-gap'], `${name} at offset ${end}`, `${rawOffset}`);
     end = rawOffset + rawSize;
   }
   return end;
@@ -294,7 +290,7 @@ function checkCertificates(
 ): void {
   if (size === 0) return;
   if (offset < endOfSections || offset + size !== fileSize)
-    fail(
+    reject(
       MEASUREMENT_CODES['pe.certificate-table'],
       `from ${endOfSections} or later to the file's end at ${fileSize}`,
       `${offset} to ${offset + size}`,
@@ -306,9 +302,5 @@ function reader(bytes: Uint8Array, what: string): ByteReader {
 }
 
 function notPe(expected: string, actual: string): never {
-  return fail(MEASUREMENT_CODES['pe.not-pe'], expected, actual);
-}
-
-function fail(code: CodeRow, expected: string, actual: string): never {
-  throw new AttestationError(code, { expected, actual });
+  return reject(MEASUREMENT_CODES['pe.not-pe'], expected, actual);
 }

@@ -1,6 +1,6 @@
 import { ByteReader } from '../bytes/byte-reader.js';
 import { encodeHex } from '../bytes/hex.js';
-import { AttestationError } from '../result/attestation-error.js';
+import { reject } from '../result/attestation-error.js';
 import { MEASUREMENT_CODES } from '../result/measurement-codes.js';
 import { DER, DerReader } from '../x509/der.js';
 import { readExactly } from './byte-source.js';
@@ -74,10 +74,11 @@ export async function readSignatures(image: PeImage): Promise<PeSignature[]> {
 async function readEntries(image: PeImage, wanted: number): Promise<Uint8Array[]> {
   const { offset, size } = image.certificates;
   if (size > MAX_TABLE_BYTES)
-    throw new AttestationError(MEASUREMENT_CODES['pe.limit-exceeded'], {
-      expected: `a certificate table of at most ${MAX_TABLE_BYTES} bytes`,
-      actual: `${size} bytes`,
-    });
+    reject(
+      MEASUREMENT_CODES['pe.limit-exceeded'],
+      `a certificate table of at most ${MAX_TABLE_BYTES} bytes`,
+      `${size} bytes`,
+    );
   if (size === 0) return [];
   return readTable(await readExactly(image.source, offset, size, 'certificate table'), wanted);
 }
@@ -85,10 +86,11 @@ async function readEntries(image: PeImage, wanted: number): Promise<Uint8Array[]
 function checkCount(signatures: readonly (readonly Uint8Array[])[]): void {
   const count = signatures.flat().length;
   if (count > MAX_CERTIFICATES)
-    throw new AttestationError(MEASUREMENT_CODES['pe.limit-exceeded'], {
-      expected: `at most ${MAX_CERTIFICATES} certificates`,
-      actual: `${count}`,
-    });
+    reject(
+      MEASUREMENT_CODES['pe.limit-exceeded'],
+      `at most ${MAX_CERTIFICATES} certificates`,
+      `${count}`,
+    );
 }
 
 /** The contents of a chain of WIN_CERTIFICATEs of one type, each padded to 8 bytes. */

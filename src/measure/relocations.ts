@@ -1,5 +1,5 @@
 import { ByteReader } from '../bytes/byte-reader.js';
-import { AttestationError } from '../result/attestation-error.js';
+import { reject } from '../result/attestation-error.js';
 import { MEASUREMENT_CODES } from '../result/measurement-codes.js';
 import { readExactly } from './byte-source.js';
 import { type PeImage, type PeSection, sectionExtent, sectionSource } from './pe-image.js';
@@ -79,5 +79,5 @@ function checkBlock(reader: ByteReader, sizeOfImage: number, taboo: readonly Ran
 }
 
 function fail(expected: string, actual: string): never {
-  throw new AttestationError(CODE, { expected, actual });
+  reject(CODE, expected, actual);
 }

@@ -1,7 +1,7 @@
 import { concatBytes } from '../bytes/bytes.js';
 import { type Flow, type MaybePromise, runFlow, runFlowSync, wait } from '../crypto/flow.js';
 import type { HashAlgorithm } from '../crypto/provider.js';
-import { AttestationError } from '../result/attestation-error.js';
+import { reject } from '../result/attestation-error.js';
 import { MEASUREMENT_CODES } from '../result/measurement-codes.js';
 import type { BankName } from './bank-algorithms.js';
 import { type EventLog, PCR_COUNT } from './event-log.js';
@@ -53,10 +53,11 @@ export function* replay(
 ): Flow<readonly ReplayedPcr[]> {
   const facts = log.banks.find((candidate) => candidate.bank === bank);
   if (facts?.hash === undefined)
-    throw new AttestationError(MEASUREMENT_CODES['eventlog.bank-missing'], {
-      expected: bank,
-      actual: log.banks.map((candidate) => candidate.bank).join(', '),
-    });
+    reject(
+      MEASUREMENT_CODES['eventlog.bank-missing'],
+      bank,
+      log.banks.map((candidate) => candidate.bank).join(', '),
+    );
   const values = Array.from({ length: PCR_COUNT }, (_, pcr) =>
     startValue(pcr, facts.digestBytes, log.startupLocality),
   );
@@ -65,10 +66,11 @@ export function* replay(
     const measured = event.digests.get(bank);
     if (event.type === EVENT_TYPE.EV_NO_ACTION) continue;
     if (measured === undefined)
-      throw new AttestationError(MEASUREMENT_CODES['eventlog.bank-missing'], {
-        expected: `a ${bank} digest in event ${event.index}`,
-        actual: [...event.digests.keys()].join(', '),
-      });
+      reject(
+        MEASUREMENT_CODES['eventlog.bank-missing'],
+        `a ${bank} digest in event ${event.index}`,
+        [...event.digests.keys()].join(', '),
+      );
     const old = values[event.pcr] as Uint8Array;
     values[event.pcr] = yield* wait(digest(facts.hash, concatBytes(old, measured)));
     counts[event.pcr] = (counts[event.pcr] as number) + 1;

@@ -1,4 +1,4 @@
-import { AttestationError } from '../result/attestation-error.js';
+import { AttestationError, reject } from '../result/attestation-error.js';
 import { MEASUREMENT_CODES } from '../result/measurement-codes.js';
 import { certificateSubject } from './certificate-subject.js';
 import { GLOBAL_VARIABLE_GUID, IMAGE_SECURITY_DATABASE_GUID } from './guid.js';
@@ -46,13 +46,11 @@ export function readSecureBoot(variables: SecureBootVariables = {}): SecureBootS
     throw new AttestationError(MEASUREMENT_CODES['esl.pk-missing']);
   const pkEntries = parseSignatureList(pk);
   if (pk.length > 0 && (pkEntries.length !== 1 || pkEntries[0]?.type !== 'x509'))
-    throw new AttestationError(MEASUREMENT_CODES['esl.pk-invalid'], {
-      expected: 'one X.509 certificate',
-      actual:
-        pkEntries.length === 1
-          ? `one of type ${pkEntries[0]?.type}`
-          : `${pkEntries.length} entries`,
-    });
+    reject(
+      MEASUREMENT_CODES['esl.pk-invalid'],
+      'one X.509 certificate',
+      pkEntries.length === 1 ? `one of type ${pkEntries[0]?.type}` : `${pkEntries.length} entries`,
+    );
   parseSignatureList(kek);
   const dbEntries = parseSignatureList(db);
   const dbxEntries = parseSignatureList(dbx);

@@ -1,5 +1,5 @@
 import { ByteReader } from '../bytes/byte-reader.js';
-import { AttestationError } from '../result/attestation-error.js';
+import { reject } from '../result/attestation-error.js';
 import { MEASUREMENT_CODES } from '../result/measurement-codes.js';
 import { formatGuid } from './guid.js';
 
@@ -79,10 +79,11 @@ class Entry implements SignatureEntry {
  */
 export function parseSignatureList(bytes: Uint8Array): SignatureEntry[] {
   if (bytes.length > MAX_SIGNATURE_LIST_BYTES)
-    throw new AttestationError(MEASUREMENT_CODES['esl.too-large'], {
-      expected: `at most ${MAX_SIGNATURE_LIST_BYTES} bytes`,
-      actual: `${bytes.length} bytes`,
-    });
+    reject(
+      MEASUREMENT_CODES['esl.too-large'],
+      `at most ${MAX_SIGNATURE_LIST_BYTES} bytes`,
+      `${bytes.length} bytes`,
+    );
   const reader = new ByteReader(bytes, 'EFI_SIGNATURE_LIST', CODES, 'little');
   const entries: SignatureEntry[] = [];
   while (reader.left > 0) {

@@ -1,6 +1,6 @@
 import { equalBytes } from '../bytes/bytes.js';
 import type { HashAlgorithm } from '../crypto/provider.js';
-import { AttestationError } from '../result/attestation-error.js';
+import { AttestationError, reject } from '../result/attestation-error.js';
 import { MEASUREMENT_CODES } from '../result/measurement-codes.js';
 import { certificateSubject } from './certificate-subject.js';
 import { type ChainCertificate, readChainCertificate } from './chain-certificate.js';
@@ -71,12 +71,13 @@ export async function findAuthority(
   const names = (all: readonly Uint8Array[]): string =>
     all.map((der) => certificateSubject(der) ?? 'a certificate without a name').join(', ') ||
     'none';
-  throw new AttestationError(MEASUREMENT_CODES['uki.signer-not-in-db'], {
-    expected: `${imageName} signed by one of db: ${names(
+  reject(
+    MEASUREMENT_CODES['uki.signer-not-in-db'],
+    `${imageName} signed by one of db: ${names(
       dbEntries.filter(({ type }) => type === 'x509').map(({ data }) => data),
     )}`,
-    actual: names(chains.map(({ signer }) => signer.der)),
-  });
+    names(chains.map(({ signer }) => signer.der)),
+  );
 }
 
 function findSigner(
@@ -85,10 +86,11 @@ function findSigner(
 ): ChainCertificate {
   const signer = carried.find((one) => one.issuer === issuer && one.serial === serial);
   if (signer === undefined)
-    throw new AttestationError(MALFORMED, {
-      expected: 'the signer\u2019s certificate among those carried',
-      actual: `none with serial ${serial}`,
-    });
+    reject(
+      MALFORMED,
+      'the signer\u2019s certificate among those carried',
+      `none with serial ${serial}`,
+    );
   return signer;
 }
 
@@ -111,10 +113,11 @@ async function checkSignature(
       : undefined
     : false;
   if (valid === false)
-    throw new AttestationError(MISMATCH, {
-      expected: `${imageName}: a signature by ${certificateSubject(signer.der) ?? 'its signer'}`,
-      actual: 'another one',
-    });
+    reject(
+      MISMATCH,
+      `${imageName}: a signature by ${certificateSubject(signer.der) ?? 'its signer'}`,
+      'another one',
+    );
   // A signature that is not valid makes firmware try the next one.
   if (valid === undefined && signatureCount > 1)
     notPredictable(`one of several signatures of ${imageName} cannot be checked (not RSA)`);

@@ -1,6 +1,6 @@
 import { decodeBase64 } from '../bytes/base64.js';
 import { type Bytes, copyBytes } from '../bytes/bytes.js';
-import { AttestationError } from '../result/attestation-error.js';
+import { reject } from '../result/attestation-error.js';
 import { MEASUREMENT_CODES } from '../result/measurement-codes.js';
 import { DER, DerReader } from '../x509/der.js';
 import { certificateSubject } from './certificate-subject.js';
@@ -75,5 +75,5 @@ function fromPem(text: string): Bytes {
 }
 
 function fail(expected: string, actual: string): never {
-  throw new AttestationError(CODE, { expected, actual });
+  reject(CODE, expected, actual);
 }

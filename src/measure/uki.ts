@@ -1,4 +1,4 @@
-import { AttestationError } from '../result/attestation-error.js';
+import { reject } from '../result/attestation-error.js';
 import { MEASUREMENT_CODES } from '../result/measurement-codes.js';
 import { readExactly } from './byte-source.js';
 import { findSection, type PeImage, type PeSection, sectionSource } from './pe-image.js';
@@ -38,19 +38,21 @@ export async function identifyStub(image: PeImage, chosen?: StubProfileName): Pr
   if (version !== undefined) {
     const major = /^systemd-stub v?(\d+)/.exec(version)?.[1] ?? '';
     if (isStubProfileName(major)) return { version, profile: STUB_PROFILES[major] };
-    throw new AttestationError(MEASUREMENT_CODES['uki.stub-unknown'], {
-      expected: `systemd-stub ${Object.keys(STUB_PROFILES).join(', ')}`,
-      actual: version,
-    });
+    reject(
+      MEASUREMENT_CODES['uki.stub-unknown'],
+      `systemd-stub ${Object.keys(STUB_PROFILES).join(', ')}`,
+      version,
+    );
   }
   if (!hasMagic && (await isAmazonLinux2023(image)))
     return { version, profile: STUB_PROFILES['252'] };
-  throw new AttestationError(MEASUREMENT_CODES['uki.stub-version'], {
-    expected: '.sdmagic of systemd-stub, or .osrel of Amazon Linux 2023',
-    actual: !hasMagic
+  reject(
+    MEASUREMENT_CODES['uki.stub-version'],
+    '.sdmagic of systemd-stub, or .osrel of Amazon Linux 2023',
+    !hasMagic
       ? 'neither'
       : `.sdmagic with ${magic === undefined ? 'no text' : JSON.stringify(printable(magic, 80))}`,
-  });
+  );
 }
 
 /** Whether a stub may look at this section. */
@@ -87,10 +89,11 @@ function checkNames(image: PeImage, names: readonly string[]): void {
   for (const { name } of image.sections) {
     const known = names.find((one) => name !== one && name.startsWith(one));
     if (known !== undefined)
-      throw new AttestationError(MEASUREMENT_CODES['uki.section-name'], {
-        expected: `no other section than ${known} whose name starts so`,
-        actual: name,
-      });
+      reject(
+        MEASUREMENT_CODES['uki.section-name'],
+        `no other section than ${known} whose name starts so`,
+        name,
+      );
   }
 }
 
@@ -98,10 +101,11 @@ function checkZeros(sections: readonly PeSection[]): void {
   let zeros = 0;
   for (const { virtualSize, rawSize } of sections) zeros += Math.max(0, virtualSize - rawSize);
   if (zeros > MAX_ZEROS)
-    throw new AttestationError(MEASUREMENT_CODES['pe.limit-exceeded'], {
-      expected: `sections at most ${MAX_ZEROS} bytes larger in memory, together`,
-      actual: `${zeros}`,
-    });
+    reject(
+      MEASUREMENT_CODES['pe.limit-exceeded'],
+      `sections at most ${MAX_ZEROS} bytes larger in memory, together`,
+      `${zeros}`,
+    );
 }
 
 /** A section as text up to its first NUL; undefined when there is none, or it is too large for one. */
@@ -139,8 +143,5 @@ function byName(sections: readonly PeSection[]): Map<string, PeSection> {
 }
 
 function failDuplicate(name: string): never {
-  throw new AttestationError(MEASUREMENT_CODES['uki.section-duplicate'], {
-    expected: `one section ${name}`,
-    actual: 'two',
-  });
+  reject(MEASUREMENT_CODES['uki.section-duplicate'], `one section ${name}`, 'two');
 }

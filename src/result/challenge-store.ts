@@ -1,4 +1,4 @@
-import { AttestationError } from './attestation-error.js';
+import { reject } from './attestation-error.js';
 import { RESULT_CODES } from './result-codes.js';
 
 /** A used challenge, on its way into the store. */
@@ -51,10 +51,7 @@ export function createMemoryChallengeStore(
       if (used.has(id)) return 'used';
       if (issuedAtMs < bornMs) return 'unknown';
       if (used.size >= capacity)
-        throw new AttestationError(RESULT_CODES['challenge.store-full'], {
-          expected: `at most ${capacity} challenges`,
-          actual: 'one more',
-        });
+        reject(RESULT_CODES['challenge.store-full'], `at most ${capacity} challenges`, 'one more');
       used.set(id, nowMs + keepMs);
       return 'fresh';
     },

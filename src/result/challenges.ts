@@ -2,7 +2,7 @@ import { type _HMAC, hmac } from '@noble/hashes/hmac.js';
 import { type _SHA256, sha256 } from '@noble/hashes/sha2.js';
 import { asciiBytes, type Bytes, concatBytes, copyBytes } from '../bytes/bytes.js';
 import { decodeHex, encodeHex } from '../bytes/hex.js';
-import { AttestationError } from './attestation-error.js';
+import { AttestationError, reject } from './attestation-error.js';
 import { type ChallengeStore, createMemoryChallengeStore } from './challenge-store.js';
 import { RESULT_CODES, type ResultCode } from './result-codes.js';
 
@@ -234,5 +234,5 @@ function readTime(nonce: Uint8Array): number {
 }
 
 function refuse(code: ResultCode, expected: string, actual: string): never {
-  throw new AttestationError(RESULT_CODES[code], { expected, actual });
+  reject(RESULT_CODES[code], expected, actual);
 }

@@ -2,7 +2,7 @@ import { encodeBase64Url } from '../bytes/base64-encode.js';
 import type { Bytes } from '../bytes/bytes.js';
 import { decodeHex } from '../bytes/hex.js';
 import { compactJws, signJws } from '../manifest/sign-jws.js';
-import { AttestationError } from './attestation-error.js';
+import { AttestationError, reject } from './attestation-error.js';
 import type { Step } from './codes.js';
 import {
   type AttesterClaims,
@@ -144,10 +144,11 @@ function checkConsistency(report: Report): void {
                   appraisal.pcrs.some(({ matches }) => !matches)) &&
                 'verified, but not every step passed';
   if (contradiction !== false)
-    throw new AttestationError(RESULT_CODES['result.report-contradictory'], {
-      expected: 'a report as inspectAttestation or verifyAttestation gives it',
-      actual: contradiction,
-    });
+    reject(
+      RESULT_CODES['result.report-contradictory'],
+      'a report as inspectAttestation or verifyAttestation gives it',
+      contradiction,
+    );
 }
 
 function checkCurrent({ time }: Report, nowMs: number): void {
@@ -157,15 +158,15 @@ function checkCurrent({ time }: Report, nowMs: number): void {
     Math.abs(nowMs - time.nowMs) <= MAX_REPORT_AGE_MS
   )
     return;
-  throw new AttestationError(RESULT_CODES['result.report-not-current'], {
-    expected: `judged within ${MAX_REPORT_AGE_MS / 1000} s of ${new Date(nowMs).toISOString()}`,
-    actual:
-      time === undefined
-        ? 'no time'
-        : time.source === 'document'
-          ? 'judged at the document\u2019s own time'
-          : `judged at ${new Date(time.nowMs).toISOString()}`,
-  });
+  reject(
+    RESULT_CODES['result.report-not-current'],
+    `judged within ${MAX_REPORT_AGE_MS / 1000} s of ${new Date(nowMs).toISOString()}`,
+    time === undefined
+      ? 'no time'
+      : time.source === 'document'
+        ? 'judged at the document\u2019s own time'
+        : `judged at ${new Date(time.nowMs).toISOString()}`,
+  );
 }
 
 /** The nonce of the document, when the caller expected this very one. */

@@ -117,7 +117,8 @@ export async function mintBundle(
   };
 }
 
-interface BundleContents {
+/** What a bundle is made of. */
+export interface BundleContents {
   readonly nonce: Uint8Array;
   readonly pcrs: Pcrs;
   readonly ak: MintAk;
@@ -125,7 +126,8 @@ interface BundleContents {
   readonly quote: MintedQuote;
 }
 
-function writeBundle(overrides: BundleOverrides, contents: BundleContents): BundleJson {
+/** Puts the parts into the form of a bundle. */
+export function writeBundle(overrides: BundleOverrides, contents: BundleContents): BundleJson {
   const { nonce, pcrs, ak, document, quote } = contents;
   const { tpmtPublic, eventLog } = overrides;
   const key = {
