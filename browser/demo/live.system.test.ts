@@ -33,6 +33,11 @@ describe.skipIf(lacking !== undefined)('npm run demo:web', () => {
     });
     browser = await startChromium([url]);
     page = await browser.open(url);
+    // What comes last comes late, too: nothing may be said before all of it is shown.
+    await page.route('**/session-key?*', async (route) => {
+      await new Promise((resolve) => setTimeout(resolve, 200));
+      await route.fallback();
+    });
     await page.getByRole('button', { name: 'A genuine machine', exact: true }).waitFor();
   });
   afterAll(async () => {
@@ -61,6 +66,20 @@ describe.skipIf(lacking !== undefined)('npm run demo:web', () => {
     if (key === '') expect(await page.locator('#key').innerText()).toBe('');
     expect(await checkAccessibility(page)).toEqual([]);
     expect(browser.strangers).toEqual([]);
+    expect(browser.complaints).toEqual([]);
+  });
+
+  it('shows the answer of the machine that was asked last', async () => {
+    const ask = (name: string): Promise<void> =>
+      page.getByRole('button', { name, exact: true }).click();
+    const late = page.waitForRequest(/session-key/);
+    await ask('A genuine machine');
+    await late;
+    await ask('A recorded answer');
+    await page.locator('#status', { hasText: 'freshness.nonce-mismatch' }).waitFor();
+    await new Promise((resolve) => setTimeout(resolve, 400));
+    expect(await page.locator('#key').innerText()).toBe('');
+    expect(await page.locator('#status').innerText()).toContain('freshness.nonce-mismatch');
     expect(browser.complaints).toEqual([]);
   });
 

@@ -15,36 +15,46 @@ const MACHINES = [
 ] as const;
 const TIME_LIMIT_SECONDS = 3;
 
+let asked = new AbortController();
+
+/** The status is said last: who waits for it finds everything shown. */
 async function ask(machine: string): Promise<void> {
+  asked.abort();
+  asked = new AbortController();
+  const { signal } = asked;
   fill('key');
   fill('result');
   byId('status').textContent = 'Asking …';
   const from = performance.now();
   try {
     const [manifest, root] = await Promise.all([
-      (await fetch('/manifest.json')).json(),
-      (await fetch('/root.pem')).text(),
+      (await fetch('/manifest.json', { signal })).json(),
+      (await fetch('/root.pem', { signal })).text(),
     ]);
     const claims = await fetchAndVerify(`/attest?machine=${machine}`, manifest, {
       trustAnchors: [root],
       timeLimitSeconds: TIME_LIMIT_SECONDS,
       requireQuote: true,
+      signal,
     });
+    signal.throwIfAborted();
     const took = Math.round(performance.now() - from);
     fill('result', viewReport(claims.report, { described: undefined, certificates: [] }, CAVEATS));
-    byId('status').textContent = `verified, ${took} ms with the request.`;
     // Verified is not enough: what follows must go to this machine and to nobody else.
-    const presented = await (await fetch(`/session-key?machine=${machine}`)).json();
+    const presented = await (await fetch(`/session-key?machine=${machine}`, { signal })).json();
     const key = await requireAttestedKey(claims, presented, 'userData');
+    signal.throwIfAborted();
     showKey(`The machine’s session key (${key.type}) is the attested one: seal secrets to it.`);
+    byId('status').textContent = `verified, ${took} ms with the request.`;
   } catch (error) {
+    if (signal.aborted) return; // another machine was asked meanwhile
     if (!(error instanceof AttestationError)) throw error;
     const { code, message, hint, report } = error;
-    byId('status').textContent = `rejected: ${code}.`;
     if (report !== undefined)
       fill('result', viewReport(report, { described: undefined, certificates: [] }, CAVEATS));
     else if (code.startsWith('binding.')) showKey(message, hint);
     else fill('result', problem(message, hint));
+    byId('status').textContent = `rejected: ${code}.`;
   }
 }
 
