@@ -38,6 +38,7 @@ async function update(): Promise<void> {
       'result',
       h('p', { class: 'card problem' }, `The verifier did not run: ${messageOf(error)}`),
     );
+    say('The verifier did not run.');
   }
 }
 

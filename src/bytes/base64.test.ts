@@ -1,7 +1,7 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { decodeBase64 } from './base64.js';
-import { encodeBase64, encodeBase64Url } from './base64-encode.js';
+import { encodeBase64, encodeBase64Url, encodeTextBase64Url } from './base64-encode.js';
 
 const bytes = fc.uint8Array({ maxLength: 300 });
 
@@ -24,6 +24,27 @@ describe('encodeBase64', () => {
   it('reads views from their offset', () => {
     const view = new Uint8Array([9, 1, 2, 3, 9]).subarray(1, 4);
     expect(encodeBase64(view)).toBe('AQID');
+  });
+});
+
+describe('encodeTextBase64Url', () => {
+  it('agrees with Buffer, whatever the characters', () => {
+    const text = fc.oneof(
+      fc.string({ maxLength: 300 }), // ASCII
+      fc.string({ unit: 'binary', maxLength: 300 }),
+      fc.string({ unit: fc.constantFrom('>', '?', '~', 'a', '\u007f', '\u00e9', '\u00ff') }),
+    );
+    fc.assert(
+      fc.property(text, (value) => {
+        expect(encodeTextBase64Url(value)).toBe(Buffer.from(value).toString('base64url'));
+      }),
+    );
+  });
+
+  it('gives no padding, and digits of URLs', () => {
+    expect(['', '>>>', '???', 'a', 'ab', 'é', '\ud800'].map(encodeTextBase64Url)).toEqual([
+      ...['', 'Pj4-', 'Pz8_', 'YQ', 'YWI', 'w6k', '77-9'],
+    ]);
   });
 });
 

@@ -6,14 +6,10 @@ export const STANDARD: Uint8Array = asciiBytes(`${DIGITS}+/`);
 /** Digits by value (RFC 4648, section 5). */
 export const URL_SAFE: Uint8Array = asciiBytes(`${DIGITS}-_`);
 
-const VALUES: Int8Array = (() => {
-  const values = new Int8Array(128).fill(-1);
-  for (const alphabet of [STANDARD, URL_SAFE])
-    alphabet.forEach((code, value) => {
-      values[code] = value;
-    });
-  return values;
-})();
+/** Value of a byte as a digit of either alphabet, -1 for the others. */
+const VALUES: Int8Array = Int8Array.from({ length: 128 }, (_, code) =>
+  Math.max(STANDARD.indexOf(code), URL_SAFE.indexOf(code)),
+);
 
 /**
  * The bytes of a base64 or base64url text, padded or not, or undefined when it is neither.
@@ -32,8 +28,7 @@ export function decodeBase64(text: string): Bytes | undefined {
   let bits = 0;
   let at = 0;
   for (let i = 0; i < length; i++) {
-    const code = text.charCodeAt(i);
-    const value = code < 128 ? (VALUES[code] as number) : -1;
+    const value = VALUES[text.charCodeAt(i)] ?? -1;
     if (value < 0) return undefined;
     buffered = ((buffered << 6) | value) & 0xffff;
     bits += 6;

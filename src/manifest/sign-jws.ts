@@ -1,5 +1,4 @@
-import { base64UrlDigits, encodeBase64Url } from '../bytes/base64-encode.js';
-import { asciiBytes, concatBytes } from '../bytes/bytes.js';
+import { encodeBase64Url, encodeTextBase64Url } from '../bytes/base64-encode.js';
 import type { Signer } from '../result/signer.js';
 
 /** A JWS of one signature, in parts (RFC 7515, 7.2.2). */
@@ -9,9 +8,12 @@ export interface FlattenedJws {
   readonly signature: string;
 }
 
-/** Signs bytes (RFC 7515, 5.1). The signer's algorithm, key id and certificates join the header. */
+/**
+ * Signs what `payload` is the base64url of (RFC 7515, 5.1). The signer's algorithm, key id and
+ * certificates join the header.
+ */
 export async function signJws(
-  payload: Uint8Array,
+  payload: string,
   header: Readonly<Record<string, unknown>>,
   signer: Signer,
 ): Promise<FlattenedJws> {
@@ -22,18 +24,12 @@ export async function signJws(
     ...(certificates !== undefined && { x5c: certificates }),
     ...header,
   });
-  const header64 = base64UrlDigits(new TextEncoder().encode(text));
-  const input = concatBytes(header64, asciiBytes('.'), base64UrlDigits(payload));
-  const signed = new TextDecoder().decode(input);
-  const signature = await signer.sign(input);
+  const protectedHeader = encodeTextBase64Url(text);
+  const signature = await signer.sign(new TextEncoder().encode(`${protectedHeader}.${payload}`));
   const expected = algorithm === 'ES384' ? 96 : 64;
   if (!(signature instanceof Uint8Array) || signature.length !== expected)
     throw new TypeError(`a signer for ${algorithm} must give ${expected} bytes (r || s)`);
-  return {
-    payload: signed.slice(header64.length + 1),
-    protected: signed.slice(0, header64.length),
-    signature: encodeBase64Url(signature),
-  };
+  return { payload, protected: protectedHeader, signature: encodeBase64Url(signature) };
 }
 
 /** The compact form (RFC 7515, 7.1). */

@@ -40,11 +40,11 @@ export async function signManifest(
     parseManifest(bytes);
     if (signatures.length >= MAX_SIGNATURES)
       reject('manifest.signature-invalid', `at most ${MAX_SIGNATURES} signatures`, 'one more');
-    return json(payload, [...signatures, await signJws(bytes, header, signer)]);
+    return json(payload, [...signatures, await signJws(payload, header, signer)]);
   }
   const bytes = manifestBytes(manifest);
   parseManifest(bytes);
-  const signed = await signJws(bytes, header, signer);
+  const signed = await signJws(encodeBase64Url(bytes), header, signer);
   return options.form === 'json' ? json(signed.payload, [signed]) : compactJws(signed);
 }
 

@@ -1,4 +1,4 @@
-import { encodeBase64Url } from '../bytes/base64-encode.js';
+import { encodeBase64Url, encodeTextBase64Url } from '../bytes/base64-encode.js';
 import type { Bytes } from '../bytes/bytes.js';
 import { decodeHex } from '../bytes/hex.js';
 import { compactJws, signJws } from '../manifest/sign-jws.js';
@@ -63,9 +63,9 @@ export async function issueResult(
 ): Promise<string> {
   // Everything is read before the first await: later changes to the report do not matter.
   const payload = resultPayload(report, options);
-  const bytes = new TextEncoder().encode(JSON.stringify(payload));
+  const payload64 = encodeTextBase64Url(JSON.stringify(payload));
   try {
-    return compactJws(await signJws(bytes, { typ: RESULT_TYP }, signer));
+    return compactJws(await signJws(payload64, { typ: RESULT_TYP }, signer));
   } catch (cause) {
     throw new AttestationError(RESULT_CODES['result.signer-failed'], { cause });
   }
@@ -97,7 +97,7 @@ function resultPayload(report: Report, options: IssueOptions): EarPayload {
     eat_profile: EAR_PROFILE,
     iat: issuedAt,
     exp: Math.min(issuedAt + Math.floor(lifetimeSeconds), manifestEnd(report)),
-    jti: encodeBase64Url(globalThis.crypto.getRandomValues(new Uint8Array(16))),
+    jti: uniqueId(),
     ...(options.issuer !== undefined && { iss: options.issuer }),
     aud: audiences.length === 1 ? (audiences[0] as string) : [...audiences],
     ...(fits && { eat_nonce: encodeBase64Url(nonce) }),
@@ -112,10 +112,18 @@ function resultPayload(report: Report, options: IssueOptions): EarPayload {
           ],
         }),
         ...(claims !== undefined && { ear_attester_claims: claims }),
-        ear_verifier_claims: verifierClaims(report),
+        ear_verifier_claims: verifierClaims(report, nonce),
       },
     },
   };
+}
+
+/** Drawn in batches by the engine; a page of an insecure origin has no `randomUUID`. */
+function uniqueId(): string {
+  const { crypto } = globalThis as { crypto: Crypto | Omit<Crypto, 'randomUUID'> };
+  return 'randomUUID' in crypto
+    ? crypto.randomUUID()
+    : encodeBase64Url(crypto.getRandomValues(new Uint8Array(16)));
 }
 
 /** A verdict that its own steps do not bear out is no verdict of ours. */
@@ -184,12 +192,12 @@ function attesterClaims({ verdict, claims }: Report): AttesterClaims | undefined
   return rest;
 }
 
-function verifierClaims(report: Report): VerifierClaims {
+function verifierClaims(report: Report, nonce: Bytes | undefined): VerifierClaims {
   const { verdict, code, appraisal, manifest, claims } = report;
   if (verdict === 'rejected') return { verdict, ...(code !== undefined && { code }) };
   return {
     verdict,
-    ...(verifiedNonce(report) !== undefined && { verified_nonce: claims?.nonce as string }),
+    ...(nonce !== undefined && { verified_nonce: claims?.nonce as string }),
     ...(manifest !== undefined && { manifest }),
     ...(appraisal?.manifestName !== undefined && { manifest_name: appraisal.manifestName }),
     ...(appraisal?.imageVersion !== undefined && { image_version: appraisal.imageVersion }),

@@ -112,7 +112,10 @@ function bodyOf(incoming: IncomingMessage): Pick<Exchange, 'read' | 'stop'> {
             reject(tooLarge(maxBytes));
           } else chunks.push(chunk);
         });
-        incoming.on('end', () => resolve(Buffer.concat(chunks)));
+        // Mostly it came in one piece: copying it would be for nothing.
+        incoming.on('end', () =>
+          resolve(chunks.length === 1 ? (chunks[0] as Uint8Array) : Buffer.concat(chunks)),
+        );
         const broken = (cause?: unknown): void => {
           if (!incoming.complete)
             reject(new ToolError('service.body-invalid', { expected: 'a whole body', cause }));

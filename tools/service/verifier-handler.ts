@@ -1,6 +1,6 @@
 import { inspectAttestation, type VerifyOptions } from 'tee-verify';
 import { decodeHex, encodeHex } from 'tee-verify/bytes';
-import { issueResult } from 'tee-verify/result';
+import { type IssueOptions, issueResult } from 'tee-verify/result';
 import { ToolError } from '../common/tool-error.js';
 import type { Answer, Exchange } from './exchange.js';
 import { demandKnownOptions } from './known-options.js';
@@ -23,6 +23,15 @@ const MAX_AUDIENCE_CHARACTERS = 1024;
 const JSON_TYPE = 'application/json';
 const PROBLEM_TYPE = 'application/problem+json';
 
+/** What is the same for every request of an audience. */
+interface Appraisal {
+  readonly audience: string;
+  readonly manifest: VerifierPolicy['manifest'];
+  /** All but the nonce. */
+  readonly verifyOptions: VerifyOptions;
+  readonly issueOptions: IssueOptions;
+}
+
 /** What a request turned out to be, for log and metrics. */
 interface Outcome {
   readonly answer: Answer;
@@ -42,7 +51,7 @@ export function createVerifierHandler(options: VerifierHandlerOptions): Verifier
 
 class Verifier {
   readonly #options: VerifierHandlerOptions;
-  readonly #policies: ReadonlyMap<string, VerifierPolicy>;
+  readonly #appraisals: ReadonlyMap<string, Appraisal>;
   readonly #metrics = new Metrics();
   readonly #maxBodyBytes: number;
   readonly #timeoutMs: number;
@@ -55,8 +64,10 @@ class Verifier {
     this.#options = { ...options };
     const { policies, signer, otherPublicKeys = [] } = options;
     demandKnownOptions(options);
-    this.#policies = new Map(policies.map((policy) => [policy.audience, { ...policy }]));
-    if (policies.length === 0 || this.#policies.size !== policies.length)
+    this.#appraisals = new Map(
+      policies.map((policy) => [policy.audience, appraisalFor(policy, options)]),
+    );
+    if (policies.length === 0 || this.#appraisals.size !== policies.length)
       throw new TypeError('policies must be one or more, each for another audience');
     for (const { audience, manifest } of policies)
       if (
@@ -200,20 +211,20 @@ class Verifier {
     return { answer: json(200, '{"status":"ready"}') };
   }
 
-  #policy(audience: string | undefined): VerifierPolicy {
-    const [only] = this.#policies.values();
-    const policy =
+  #appraisal(audience: string | undefined): Appraisal {
+    const [only] = this.#appraisals.values();
+    const appraisal =
       audience !== undefined
-        ? this.#policies.get(audience)
-        : this.#policies.size === 1
+        ? this.#appraisals.get(audience)
+        : this.#appraisals.size === 1
           ? only
           : undefined;
-    if (policy === undefined) throw new ToolError('service.audience-unknown');
-    return policy;
+    if (appraisal === undefined) throw new ToolError('service.audience-unknown');
+    return appraisal;
   }
 
   #challenge(wanted: string | undefined): Outcome {
-    const { audience } = this.#policy(wanted);
+    const { audience } = this.#appraisal(wanted);
     const { nonce, expiresAtMs } = this.#options.challenges.issue(audience);
     this.#metrics.challenge();
     const body = {
@@ -227,35 +238,45 @@ class Verifier {
   /** Evidence in, result out. The challenge is used up before anything expensive is done. */
   async #result(exchange: Exchange, startedMs: number, late: Promise<never>): Promise<Outcome> {
     const given = await readVerificationRequest(exchange, this.#maxBodyBytes, late);
-    const { audience, manifest, manifestKeys, requireQuote } = this.#policy(given.audience);
-    const { challenges, signer, issuer, resultLifetimeSeconds } = this.#options;
+    const { audience, manifest, verifyOptions, issueOptions } = this.#appraisal(given.audience);
+    const { challenges, signer, inspect } = this.#options;
     const done = (code: string): void =>
       this.#metrics.result(code, (performance.now() - startedMs) / 1000);
     await challenges.consume(given.nonce, audience);
-    const options: VerifyOptions = {
-      ...this.#options.verifyOptions,
-      nonce: decodeHex(given.nonce) as Uint8Array,
-      ...(manifestKeys !== undefined && { manifestKeys }),
-      ...(requireQuote !== undefined && { requireQuote }),
-    };
-    const { inspect } = this.#options;
+    const nonce = decodeHex(given.nonce) as Uint8Array;
     const report = await (inspect === undefined
-      ? inspectAttestation(given.evidence, manifest, options)
-      : inspect(textOf(given.evidence), manifest, options));
+      ? inspectAttestation(given.evidence, manifest, { ...verifyOptions, nonce })
+      : inspect(textOf(given.evidence), manifest, { ...verifyOptions, nonce }));
     if (report.verdict !== 'verified') {
       const problem = rejection(report);
       done(problem.code);
       return { ...problemOutcome(problem), audience };
     }
-    const token = await issueResult(report, signer, {
-      audience,
-      ...(issuer !== undefined && { issuer }),
-      ...(resultLifetimeSeconds !== undefined && { lifetimeSeconds: resultLifetimeSeconds }),
-    });
+    const token = await issueResult(report, signer, issueOptions);
     done('verified');
     // The digits of base64url and dots: nothing to escape.
     return { answer: json(200, `{"token":"${token}"}`), audience, code: 'verified' };
   }
+}
+
+function appraisalFor(
+  { audience, manifest, manifestKeys, requireQuote }: VerifierPolicy,
+  { verifyOptions, issuer, resultLifetimeSeconds }: VerifierHandlerOptions,
+): Appraisal {
+  return {
+    audience,
+    manifest,
+    verifyOptions: {
+      ...verifyOptions,
+      ...(manifestKeys !== undefined && { manifestKeys }),
+      ...(requireQuote !== undefined && { requireQuote }),
+    },
+    issueOptions: {
+      audience,
+      ...(issuer !== undefined && { issuer }),
+      ...(resultLifetimeSeconds !== undefined && { lifetimeSeconds: resultLifetimeSeconds }),
+    },
+  };
 }
 
 const METHODS: ReadonlySet<string> = new Set(['GET', 'POST', 'PUT', 'DELETE', 'HEAD', 'OPTIONS']);
