@@ -48,7 +48,10 @@ async function ask(machine: string): Promise<void> {
     byId('status').textContent = `verified, ${took} ms with the request.`;
   } catch (error) {
     if (signal.aborted) return; // another machine was asked meanwhile
-    if (!(error instanceof AttestationError)) throw error;
+    if (!(error instanceof AttestationError)) {
+      byId('status').textContent = 'The server of this demo did not answer.';
+      throw error;
+    }
     const { code, message, hint, report } = error;
     if (report !== undefined)
       fill('result', viewReport(report, { described: undefined, certificates: [] }, CAVEATS));

@@ -97,7 +97,7 @@ function resultPayload(report: Report, options: IssueOptions): EarPayload {
     eat_profile: EAR_PROFILE,
     iat: issuedAt,
     exp: Math.min(issuedAt + Math.floor(lifetimeSeconds), manifestEnd(report)),
-    jti: uniqueId(),
+    jti: encodeBase64Url(globalThis.crypto.getRandomValues(new Uint8Array(16))),
     ...(options.issuer !== undefined && { iss: options.issuer }),
     aud: audiences.length === 1 ? (audiences[0] as string) : [...audiences],
     ...(fits && { eat_nonce: encodeBase64Url(nonce) }),
@@ -116,14 +116,6 @@ function resultPayload(report: Report, options: IssueOptions): EarPayload {
       },
     },
   };
-}
-
-/** Drawn in batches by the engine; a page of an insecure origin has no `randomUUID`. */
-function uniqueId(): string {
-  const { crypto } = globalThis as { crypto: Crypto | Omit<Crypto, 'randomUUID'> };
-  return 'randomUUID' in crypto
-    ? crypto.randomUUID()
-    : encodeBase64Url(crypto.getRandomValues(new Uint8Array(16)));
 }
 
 /** A verdict that its own steps do not bear out is no verdict of ours. */

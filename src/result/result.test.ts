@@ -9,7 +9,7 @@ import {
   generateKeyPair,
   type JWK,
 } from 'jose';
-import { describe, expect, it, vi } from 'vitest';
+import { describe, expect, it } from 'vitest';
 import { createSigner } from '../manifest/create-signer.js';
 import { signManifest } from '../manifest/sign-manifest.js';
 import { expectRejection, rejectionOf } from '../test-support/rejection.js';
@@ -135,20 +135,6 @@ describe('a result', () => {
     const short = await issue(await makeReport({ nonce: NONCE.slice(0, 4) }));
     expect(payloadOf(short)).not.toHaveProperty('eat_nonce');
     await verifyResult(short, keys, { ...expectations, nonce: NONCE.slice(0, 4) });
-  });
-
-  it('has an id of its own, in a page of an insecure origin, too', async () => {
-    const ids = async (): Promise<unknown[]> =>
-      (await Promise.all([issue(), issue()])).map((jwt) => payloadOf(jwt).jti);
-    const inFull = await ids();
-    vi.stubGlobal('crypto', {
-      subtle: crypto.subtle,
-      getRandomValues: crypto.getRandomValues.bind(crypto),
-    });
-    const without = await ids().finally(() => vi.unstubAllGlobals());
-    expect(new Set([...inFull, ...without]).size).toBe(4);
-    expect(inFull).toEqual([expect.stringMatching(/^[\da-f-]{36}$/), expect.any(String)]);
-    expect(without).toEqual([expect.stringMatching(/^[\w-]{22}$/), expect.any(String)]);
   });
 
   it('ends with the validity of a signed manifest, and names its signers', async () => {
