@@ -3,6 +3,7 @@ import { Command, Option } from 'commander';
 import { type EifArchitecture, formatEnclaveMeasurements } from 'tee-verify/measure';
 import { writeOutput } from '../common/command-line.js';
 import { type FileSource, openFile, readSmallFile } from '../common/file-source.js';
+import { isObject, type JsonObject } from '../common/json-object.js';
 import { ToolError } from '../common/tool-error.js';
 import packageJson from '../package.json' with { type: 'json' };
 import { buildEif } from './build-eif.js';
@@ -176,11 +177,10 @@ async function readMetadata(flags: BuildFlags): Promise<BuildMetadata> {
   };
 }
 
-function parseObject(path: string, text: string): Readonly<Record<string, unknown>> {
+function parseObject(path: string, text: string): JsonObject {
   try {
     const value: unknown = JSON.parse(text);
-    if (typeof value === 'object' && value !== null && !Array.isArray(value))
-      return value as Readonly<Record<string, unknown>>;
+    if (isObject(value)) return value;
   } catch {
     // Said below.
   }

@@ -1,4 +1,5 @@
 import { decodeBase64 } from 'tee-verify/bytes';
+import { isObject } from '../common/json-object.js';
 import type { EncryptionContext } from './kms-keys.js';
 import type { LocalResponse } from './local-server.js';
 
@@ -35,7 +36,7 @@ export function errorAnswer(name: string, message: string): LocalResponse {
 export function readInput(body: Uint8Array): Json {
   try {
     const json: unknown = JSON.parse(new TextDecoder().decode(body));
-    if (typeof json === 'object' && json !== null && !Array.isArray(json)) return json as Json;
+    if (isObject(json)) return json;
   } catch {
     // Said below.
   }
@@ -73,7 +74,7 @@ export function blob(input: Json, name: string, maxBytes: number): Uint8Array {
 /** A field that is an object. */
 export function object(input: Json, name: string): Json {
   const value = input[name];
-  if (typeof value === 'object' && value !== null && !Array.isArray(value)) return value as Json;
+  if (isObject(value)) return value;
   throw new ServiceError('SerializationException', `${name} must be an object`);
 }
 

@@ -9,7 +9,8 @@ import {
 } from 'tee-verify/measure';
 import { EXIT, writeOutput } from '../common/command-line.js';
 import { createNodeHasher } from '../common/file-source.js';
-import { isObject, type JsonObject, malformed, readJsonObject, readPcrs } from './read-json.js';
+import { isObject, type JsonObject } from '../common/json-object.js';
+import { malformed, readJsonObject, readPcrs } from './read-json.js';
 
 const MAX_SETS = 1024;
 const MAX_EVENTS = 65_536;

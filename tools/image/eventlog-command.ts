@@ -19,8 +19,9 @@ import {
 } from 'tee-verify/measure';
 import { EXIT, writeOutput } from '../common/command-line.js';
 import { readSmallFile } from '../common/file-source.js';
+import { isObject } from '../common/json-object.js';
 import { parsePcrList } from './parse-pcr-list.js';
-import { isObject, malformed, readJsonObject, readPcrs } from './read-json.js';
+import { malformed, readJsonObject, readPcrs } from './read-json.js';
 
 interface EventLogFlags {
   readonly pcrs?: string;

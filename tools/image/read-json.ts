@@ -1,10 +1,8 @@
 import { AttestationError } from 'tee-verify';
 import { readSmallFile } from '../common/file-source.js';
+import { isObject, type JsonObject } from '../common/json-object.js';
 
 const MAX_JSON_BYTES = 8 * 1024 * 1024;
-
-/** An object of a JSON file, whatever it holds. */
-export type JsonObject = Readonly<Record<string, unknown>>;
 
 /** Reads a JSON file that must hold an object. Throws `file.*` codes and `manifest.malformed`. */
 export async function readJsonObject(path: string): Promise<JsonObject> {
@@ -17,11 +15,6 @@ export async function readJsonObject(path: string): Promise<JsonObject> {
   }
   if (!isObject(value)) throw malformed(path, 'a JSON object', typeof value);
   return value;
-}
-
-/** Whether a value is an object, and not null or an array. */
-export function isObject(value: unknown): value is JsonObject {
-  return typeof value === 'object' && value !== null && !Array.isArray(value);
 }
 
 /** The error for a JSON file of the wrong form. */

@@ -1,3 +1,4 @@
+import { isObject, type JsonObject } from '../common/json-object.js';
 import { ToolError } from '../common/tool-error.js';
 import { findDuplicateName } from './duplicate-names.js';
 
@@ -36,8 +37,6 @@ const STATEMENT_KEYS: readonly string[] = [
   ...['Sid', 'Effect', 'Principal', 'NotPrincipal', 'Action', 'NotAction'],
   ...['Resource', 'NotResource', 'Condition'],
 ];
-
-type JsonObject = Readonly<Record<string, unknown>>;
 
 /**
  * Reads a key policy. Names that stand twice in one object are refused, because JSON readers would
@@ -170,9 +169,8 @@ export function matchesWildcard(
 }
 
 function object(value: unknown, where: string): JsonObject {
-  if (typeof value !== 'object' || value === null || Array.isArray(value))
-    throw malformed(`${where} as object`, show(value));
-  return value as JsonObject;
+  if (!isObject(value)) throw malformed(`${where} as object`, show(value));
+  return value;
 }
 
 /** Text or a list of texts. */

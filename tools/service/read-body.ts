@@ -1,4 +1,5 @@
 import { concatBytes } from 'tee-verify/bytes';
+import { isObject } from '../common/json-object.js';
 import { ToolError } from '../common/tool-error.js';
 import type { Exchange } from './exchange.js';
 
@@ -43,10 +44,6 @@ export async function readVerificationRequest(
   if (typeof evidence !== 'string' ? !isObject(evidence) : evidence === '')
     throw new ToolError('service.body-invalid', { expected: 'evidence as text or object' });
   return { audience, nonce, evidence: evidence as string | object };
-}
-
-function isObject(value: unknown): value is Readonly<Record<string, unknown>> {
-  return typeof value === 'object' && value !== null && !Array.isArray(value);
 }
 
 /** As text, evidence crosses into a worker cheaply, however deep somebody nested it. */
