@@ -1,14 +1,13 @@
 import { STANDARD, URL_SAFE } from './base64.js';
-import type { Bytes } from './bytes.js';
 
 /** Base64 (RFC 4648, section 4) with padding. */
 export function encodeBase64(bytes: Uint8Array): string {
-  return asText(digitsOf(bytes, STANDARD)).padEnd(4 * Math.ceil(bytes.length / 3), '=');
+  return encode(bytes, STANDARD).padEnd(4 * Math.ceil(bytes.length / 3), '=');
 }
 
 /** Base64url (RFC 4648, section 5) without padding. */
 export function encodeBase64Url(bytes: Uint8Array): string {
-  return asText(digitsOf(bytes, URL_SAFE));
+  return encode(bytes, URL_SAFE);
 }
 
 /**
@@ -23,12 +22,8 @@ export function encodeTextBase64Url(text: string): string {
   return padding < 0 ? digits : digits.slice(0, padding);
 }
 
-function asText(ascii: Uint8Array): string {
-  return new TextDecoder().decode(ascii);
-}
-
 /** As bytes first: a text that grows by characters, and btoa of one, take ten times as long. */
-function digitsOf(bytes: Uint8Array, alphabet: Uint8Array): Bytes {
+function encode(bytes: Uint8Array, alphabet: Uint8Array): string {
   const text = new Uint8Array(Math.ceil((bytes.length * 4) / 3));
   const byte = (at: number): number => bytes[at] ?? 0;
   const digit = (value: number): number => alphabet[value & 63] as number;
@@ -44,5 +39,5 @@ function digitsOf(bytes: Uint8Array, alphabet: Uint8Array): Bytes {
   // One or two bytes are left, for two or three digits.
   const rest = (byte(from) << 16) | (byte(from + 1) << 8);
   for (let shift = 18; to < text.length; shift -= 6) text[to++] = digit(rest >> shift);
-  return text;
+  return new TextDecoder().decode(text);
 }
