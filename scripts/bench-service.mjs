@@ -81,7 +81,7 @@ async function makeBodies(count, key, instances) {
   return {
     bodies,
     root: pki.rootPem,
-    manifest: JSON.stringify(manifestFor(pcrs, 'nitrotpm', [4, 7, 12])),
+    reference: JSON.stringify(manifestFor(pcrs, 'nitrotpm', [4, 7, 12])),
   };
 }
 
@@ -285,11 +285,7 @@ async function main() {
   const echoing = start('echo');
   const idle = await answerOf(echoing);
   for (const { provider, name, instances } of cases) {
-    const {
-      bodies,
-      root,
-      manifest: reference,
-    } = await makeBodies(
+    const { bodies, root, reference } = await makeBodies(
       instances === 1 ? MAX_BODIES : MAX_FLEET,
       Buffer.from(key, 'hex'),
       instances,

@@ -24,7 +24,7 @@ const JSON_TYPE = 'application/json';
 const PROBLEM_TYPE = 'application/problem+json';
 
 /** What is the same for every request of an audience. */
-interface Appraisal {
+interface PreparedPolicy {
   readonly audience: string;
   readonly manifest: VerifierPolicy['manifest'];
   /** All but the nonce. */
@@ -51,7 +51,7 @@ export function createVerifierHandler(options: VerifierHandlerOptions): Verifier
 
 class Verifier {
   readonly #options: VerifierHandlerOptions;
-  readonly #appraisals: ReadonlyMap<string, Appraisal>;
+  readonly #policies: ReadonlyMap<string, PreparedPolicy>;
   readonly #metrics = new Metrics();
   readonly #maxBodyBytes: number;
   readonly #timeoutMs: number;
@@ -64,10 +64,10 @@ class Verifier {
     this.#options = { ...options };
     const { policies, signer, otherPublicKeys = [] } = options;
     demandKnownOptions(options);
-    this.#appraisals = new Map(
-      policies.map((policy) => [policy.audience, appraisalFor(policy, options)]),
+    this.#policies = new Map(
+      policies.map((policy) => [policy.audience, preparePolicy(policy, options)]),
     );
-    if (policies.length === 0 || this.#appraisals.size !== policies.length)
+    if (policies.length === 0 || this.#policies.size !== policies.length)
       throw new TypeError('policies must be one or more, each for another audience');
     for (const { audience, manifest } of policies)
       if (
@@ -211,20 +211,20 @@ class Verifier {
     return { answer: json(200, '{"status":"ready"}') };
   }
 
-  #appraisal(audience: string | undefined): Appraisal {
-    const [only] = this.#appraisals.values();
-    const appraisal =
+  #policy(audience: string | undefined): PreparedPolicy {
+    const [only] = this.#policies.values();
+    const policy =
       audience !== undefined
-        ? this.#appraisals.get(audience)
-        : this.#appraisals.size === 1
+        ? this.#policies.get(audience)
+        : this.#policies.size === 1
           ? only
           : undefined;
-    if (appraisal === undefined) throw new ToolError('service.audience-unknown');
-    return appraisal;
+    if (policy === undefined) throw new ToolError('service.audience-unknown');
+    return policy;
   }
 
   #challenge(wanted: string | undefined): Outcome {
-    const { audience } = this.#appraisal(wanted);
+    const { audience } = this.#policy(wanted);
     const { nonce, expiresAtMs } = this.#options.challenges.issue(audience);
     this.#metrics.challenge();
     const body = {
@@ -238,15 +238,15 @@ class Verifier {
   /** Evidence in, result out. The challenge is used up before anything expensive is done. */
   async #result(exchange: Exchange, startedMs: number, late: Promise<never>): Promise<Outcome> {
     const given = await readVerificationRequest(exchange, this.#maxBodyBytes, late);
-    const { audience, manifest, verifyOptions, issueOptions } = this.#appraisal(given.audience);
+    const { audience, manifest, verifyOptions, issueOptions } = this.#policy(given.audience);
     const { challenges, signer, inspect } = this.#options;
     const done = (code: string): void =>
       this.#metrics.result(code, (performance.now() - startedMs) / 1000);
     await challenges.consume(given.nonce, audience);
-    const nonce = decodeHex(given.nonce) as Uint8Array;
+    const options = { ...verifyOptions, nonce: decodeHex(given.nonce) as Uint8Array };
     const report = await (inspect === undefined
-      ? inspectAttestation(given.evidence, manifest, { ...verifyOptions, nonce })
-      : inspect(textOf(given.evidence), manifest, { ...verifyOptions, nonce }));
+      ? inspectAttestation(given.evidence, manifest, options)
+      : inspect(textOf(given.evidence), manifest, options));
     if (report.verdict !== 'verified') {
       const problem = rejection(report);
       done(problem.code);
@@ -259,10 +259,10 @@ class Verifier {
   }
 }
 
-function appraisalFor(
+function preparePolicy(
   { audience, manifest, manifestKeys, requireQuote }: VerifierPolicy,
   { verifyOptions, issuer, resultLifetimeSeconds }: VerifierHandlerOptions,
-): Appraisal {
+): PreparedPolicy {
   return {
     audience,
     manifest,
